@@ -1,0 +1,1 @@
+"""Reading the published checkpoint folder as it is: layout, configuration, tensors, LoRA, inspection."""

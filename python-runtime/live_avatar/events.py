@@ -1,0 +1,84 @@
+"""What a render tells whoever started it. The command line draws these; the worker sends them as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """A long act began or moved: ``load``, ``audio``, ``prompt``, ``portrait``, ``prefill``, ``resume``, ``join``."""
+
+    stage: str
+    done: int
+    total: int
+    text: str
+    kind: Literal["stage"] = "stage"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEvent:
+    """One block was denoised and decoded."""
+
+    clip: int
+    block: int
+    blocks_per_clip: int
+    seconds: float
+    kind: Literal["block"] = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEvent:
+    """A clip is on disk as a finished segment.
+
+    ``frames`` counts frames of this clip, ``content_hash`` chains over all clips before it, ``reused`` is true when the
+    segment was found on disk from an earlier run.
+    """
+
+    clip: int
+    clips: int
+    first_frame: int
+    frames: int
+    path: str
+    content_hash: str
+    reused: bool
+    seconds: float
+    memory_bytes: int
+    kind: Literal["clip"] = "clip"
+
+
+@dataclass(frozen=True, slots=True)
+class StateEvent:
+    """The session state was saved; a crash from here on costs only later clips."""
+
+    clip: int
+    path: str
+    bytes: int
+    seconds: float
+    kind: Literal["state"] = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class WarningEvent:
+    """Something the user should know but that does not stop the render."""
+
+    code: str
+    text: str
+    kind: Literal["warning"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneEvent:
+    """The finished video is in place."""
+
+    path: str
+    frames: int
+    seconds: float
+    frames_per_second: float
+    kind: Literal["done"] = "done"
+
+
+RenderEvent = StageEvent | BlockEvent | ClipEvent | StateEvent | WarningEvent | DoneEvent
+EventSink = Callable[[RenderEvent], None]

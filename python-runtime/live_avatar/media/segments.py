@@ -1,0 +1,221 @@
+"""One finished piece of fragmented MP4 per clip: H.264 from frames, AAC copied from the prepared sound.
+
+A folder holds ``init.mp4`` and ``clip_00000.m4s``, ``clip_00001.m4s`` …; put end to end they are a valid MP4, and an
+HLS playlist over them plays. Each clip has its own encoder, so a clip's bytes depend on its frames alone: a continued
+run writes the same bytes, and one clip can be replaced without touching its neighbours.
+
+FFmpeg's hls muxer was weighed: it keeps one encoder and one clock for the whole run, so it can neither continue after a
+kill with identical bytes nor replace a single clip. Here FFmpeg writes each fragment and only its times are set after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+from live_avatar.errors import UserError
+from live_avatar.geometry import FRAMES_PER_SECOND
+from live_avatar.media.aac import AacTrack
+from live_avatar.media.atomic import atomic_write_bytes, remove_stale_temporaries
+from live_avatar.media.mp4_boxes import place_fragment, split_fragmented
+from live_avatar.media.playlist import INIT_NAME, clip_name
+
+Frame = npt.NDArray[np.uint8]
+
+_VIDEO_TRACK, _AUDIO_TRACK = 1, 2
+_TICKS_PER_FRAME = 512  # the video track counts 12800 a second at 25 frames a second
+_MUX_OPTIONS = {
+    # One fragment per file, times relative to its own start, nothing after the fragment.
+    "movflags": "frag_custom+delay_moov+default_base_moof+skip_trailer",
+    "video_track_timescale": str(_TICKS_PER_FRAME * FRAMES_PER_SECOND),
+    "fflags": "+bitexact",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoCodecSettings:
+    """How frames are compressed.
+
+    Attributes:
+        crf: constant rate factor of x264, 0 (lossless) to 51; 17 looks like the original.
+        preset: x264's speed setting.
+        threads: fixed, since x264's bytes depend on it.
+    """
+
+    crf: int = 17
+    preset: str = "veryfast"
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """A clip on disk.
+
+    ``frames`` counts its frames, ``sha256`` and ``bytes`` are of the file.
+    """
+
+    index: int
+    first_frame: int
+    frames: int
+    path: Path
+    sha256: str
+    bytes: int
+
+
+class SegmentWriter:
+    """Writes the clips of one take into ``folder``; see the module's text. Use it with ``with``, or call ``close``.
+
+    Making one writes ``init.mp4``, or checks that the one already there is the same.
+
+    Raises:
+        UserError: ``DISK_FULL``; ``SEGMENT_FORMAT_CHANGED`` when the folder holds clips of another size, sound or
+            codec setting, which cannot be continued; ``AUDIO_UNREADABLE`` when ``audio`` is damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        width: int,
+        height: int,
+        audio: Path,
+        settings: VideoCodecSettings | None = None,
+    ) -> None:
+        if width % 2 or height % 2:
+            raise ValueError(f"{width}x{height}: both sides must be even")
+        self.folder = folder
+        self.width = width
+        self.height = height
+        self.settings = settings or VideoCodecSettings()
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_stale_temporaries(folder)
+        self._track = AacTrack(audio)
+        try:
+            self._write_init()
+        except BaseException:
+            self._track.close()
+            raise
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the sound file. Clips are whole on disk already."""
+        self._track.close()
+
+    def write_clip(self, index: int, first_frame: int, frames: Iterable[Frame]) -> SegmentInfo:
+        """Encode ``frames`` (uint8 RGB [height, width, 3]) as clip ``index``, shown from ``first_frame`` on.
+
+        Frames are taken from the iterator one by one while encoding; what is held is one compressed clip. If the
+        iterator raises, nothing is written. An existing clip of that index is replaced.
+
+        Raises:
+            UserError: ``DISK_FULL``; the clips before this one are kept.
+            ValueError: no frames, or a frame of another shape or dtype.
+        """
+        data, count, decode_times = self._mux(frames, first_frame, is_init=False)
+        _, fragment = split_fragmented(data)
+        segment = place_fragment(fragment, index + 1, decode_times)
+        path = self.folder / clip_name(index)
+        atomic_write_bytes(path, segment)
+        digest = hashlib.sha256(segment).hexdigest()
+        return SegmentInfo(index, first_frame, count, path, digest, len(segment))
+
+    def _write_init(self) -> None:
+        """Make the initialisation part from one black frame and the first packet, whose time sets the edit list."""
+        black = np.zeros((self.height, self.width, 3), np.uint8)
+        data, _, _ = self._mux([black], 0, is_init=True)
+        init, _ = split_fragmented(data)
+        path = self.folder / INIT_NAME
+        if not path.exists():
+            atomic_write_bytes(path, init)
+        elif path.read_bytes() != init:
+            raise UserError(
+                "SEGMENT_FORMAT_CHANGED",
+                f"The clips in {self.folder} cannot be continued.",
+                "They were made with another picture size, sound, codec setting or version of the encoder.",
+                "Start the render anew in an empty work folder.",
+                field="output",
+            )
+
+    def _mux(self, frames: Iterable[Frame], first_frame: int, *, is_init: bool) -> tuple[bytes, int, dict[int, int]]:
+        """One fragmented MP4 in memory, its number of frames, and the decode time of each track it holds."""
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format="mp4", options=_MUX_OPTIONS) as container:
+            video = self._add_video(container)
+            audio = container.add_stream_from_template(self._track.stream)
+            count = 0
+            for frame in frames:
+                container.mux(video.encode(self._picture(frame, count)))
+                count += 1
+            if count == 0:
+                raise ValueError("a clip needs at least one frame")
+            container.mux(video.encode(None))
+            decode_times = {_VIDEO_TRACK: first_frame * _TICKS_PER_FRAME}
+            start = None if first_frame == 0 else self._sample_of(first_frame)
+            first_packet: int | None = None
+            for packet in self._track.packets(start, self._sample_of(first_frame + count)):
+                if first_packet is None:
+                    first_packet = packet.pts or 0
+                    decode_times[_AUDIO_TRACK] = first_packet + self._track.priming
+                if not is_init:
+                    # Every clip's own clock starts at 0: with no early packet there is no edit list to differ.
+                    packet.pts = packet.dts = (packet.pts or 0) - first_packet
+                packet.stream = audio
+                container.mux(packet)
+                if is_init:
+                    break
+        return buffer.getvalue(), count, decode_times
+
+    def _add_video(self, container: av.container.OutputContainer) -> av.VideoStream:
+        stream = container.add_stream(
+            "libx264",
+            rate=FRAMES_PER_SECOND,
+            options={
+                "crf": str(self.settings.crf),
+                "preset": self.settings.preset,
+                "bf": "0",
+                "g": str(10 * FRAMES_PER_SECOND),
+                "flags": "+cgop",
+                "sc_threshold": "0",
+                "threads": str(self.settings.threads),
+            },
+        )
+        stream.width, stream.height, stream.pix_fmt = self.width, self.height, "yuv420p"
+        context = stream.codec_context
+        context.colorspace = Colorspace.ITU709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        return stream
+
+    def _picture(self, frame: Frame, position: int) -> av.VideoFrame:
+        if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
+            raise ValueError(f"expected uint8 [{self.height}, {self.width}, 3], got {frame.dtype} {list(frame.shape)}")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24").reformat(
+            format="yuv420p",
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            dst_color_primaries=ColorPrimaries.BT709,
+            dst_color_trc=ColorTrc.BT709,
+            threads=1,
+        )
+        picture.pts = position
+        picture.time_base = Fraction(1, FRAMES_PER_SECOND)
+        return picture
+
+    def _sample_of(self, frame: int) -> int:
+        """First sample of the viewer's sound that belongs to ``frame``."""
+        return -(-frame * self._track.sample_rate // FRAMES_PER_SECOND)

@@ -1,0 +1,38 @@
+"""Every random number of a render, drawn from the seed alone.
+
+Draws are functions of (seed, clip) or (seed, block, step), not of a running generator: a take that is resumed, or rendered
+from its middle, sees the same numbers as an uninterrupted one. They are made on the CPU, so that cards agree.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
+from live_avatar.model.rope import REFERENCE_PREFILL_FRAME
+
+_REFERENCE_AHEAD = (4, 30)
+
+
+class SeededDraws:
+    """Noise and reference positions of one take (spec sections 7.2 and 2.5)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def clip_noise(self, clip: int, channels: int, shape: LatentShape) -> Tensor:
+        """Standard normal noise of one clip: float32 [channels, latent frames per clip, h8, w8] on the CPU."""
+        generator = torch.Generator().manual_seed((self.seed + clip) % 2**63)
+        return torch.randn(channels, shape.clip_latent_frames, shape.height, shape.width, generator=generator)
+
+    def reference_ahead(self, block: int, step: int) -> int:
+        """How many latent frames (4..30) the reference stands ahead of the block in this pass."""
+        return random.Random(f"reference {self.seed} {block} {step}").randint(*_REFERENCE_AHEAD)
+
+
+def reference_frame(block: int, ahead: int) -> int:
+    """Latent-frame position of the reference while ``block`` is denoised (spec section 2.5)."""
+    return max(REFERENCE_PREFILL_FRAME, block * LATENT_FRAMES_PER_BLOCK + ahead)

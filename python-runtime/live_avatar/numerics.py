@@ -1,0 +1,97 @@
+"""Which precision a device computes in, and what makes a run repeat exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from live_avatar.errors import UserError
+from live_avatar.take import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Precisions:
+    """Compute precision of each part of the model.
+
+    Attributes:
+        denoiser: the diffusion transformer and its caches, and the text and speech encoders.
+        vae: the video codec.
+    """
+
+    denoiser: torch.dtype
+    vae: torch.dtype
+
+
+def choose_device(name: str) -> torch.device:
+    """The device meant by ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UserError: ``DEVICE_UNAVAILABLE``.
+    """
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise _unavailable(name, "That is not the name of a device.") from error
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type != "cuda":
+        raise _unavailable(name, "Only processors (cpu) and NVIDIA cards (cuda) are supported.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = device.index or 0
+    if index >= count:
+        raise _unavailable(name, f"PyTorch sees {count} NVIDIA card{'' if count == 1 else 's'} on this computer.")
+    return torch.device("cuda", index)
+
+
+def choose_precisions(precision: Precision, device: torch.device) -> Precisions:
+    """Precisions for a request on a device.
+
+    ``auto``: bfloat16 on a card; on a processor float32 for the denoiser, and for the VAE bfloat16 where the processor
+    multiplies it natively (the VAE has no feedback into the denoiser, so its rounding cannot add up).
+    """
+    if precision == "fp32":
+        return Precisions(torch.float32, torch.float32)
+    if precision == "bf16" or device.type == "cuda":
+        return Precisions(torch.bfloat16, torch.bfloat16)
+    return Precisions(torch.float32, torch.bfloat16 if processor_multiplies_bf16() else torch.float32)
+
+
+def processor_multiplies_bf16() -> bool:
+    """Whether the processor has instructions for bfloat16 products (AVX512-BF16, AMX, or BF16 of ARM)."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    if capabilities:
+        return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    # Older releases of torch answer only for x86.
+    checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return any(check is not None and bool(check()) for check in checks)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Within this context the same inputs give the same bits on the same machine, with the same number of threads.
+
+    The one place of the engine that touches process-wide settings of torch; they are put back at the end. On a card,
+    cuDNN must pick the same convolution every time and keep all float32 digits. The engine's operations on a processor
+    are repeatable as they are.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32)
+    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = False, True, False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = before
+
+
+def _unavailable(name: str, why: str) -> UserError:
+    return UserError(
+        "DEVICE_UNAVAILABLE", f'The device "{name}" cannot be used.', why, 'Use "auto" or "cpu".', field="device"
+    )

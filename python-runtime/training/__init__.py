@@ -1,0 +1,1 @@
+"""How the demo model was made: generated data, losses and training loops."""

@@ -1,0 +1,1 @@
+"""Drawn talking avatars: appearance, performance, renderer, and measures that read them back from pixels."""

@@ -1,0 +1,1 @@
+"""Synthetic speech with exact phoneme times, mouth targets and the small speech encoder."""

@@ -1,0 +1,1 @@
+"""Prompt texts with known labels, the tokenizer and the small text encoder of the demo model."""
