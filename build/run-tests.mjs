@@ -23,8 +23,8 @@ await runMain(async () => {
 
   /** @type {[string, () => Promise<import("./test-results.mjs").Counts>][]} */
   const suites = [
-    ["lint (ruff check)", async () => fromStatus(await python("-m", "ruff", "check", "--quiet", ...config, ...pythonFolders))],
-    ["format (ruff format)", async () => fromStatus(await python("-m", "ruff", "format", "--check", "--quiet", ...config, ...pythonFolders))],
+    ["lint (ruff check)", async () => fromStatus(await python("-m", "ruff", "check", "--quiet", "--output-format=concise", ...config, ...pythonFolders))],
+    ["format (ruff format)", async () => fromStatus(await python("-m", "ruff", "format", "--check", "--quiet", "--output-format=concise", ...config, ...pythonFolders))],
     ["types (mypy --strict)", async () => fromStatus(await python("-m", "mypy"))],
   ];
   if (!checksOnly) {

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from live_avatar.media.atomic import (
     explain_disk_errors,
     remove_stale_temporaries,
 )
-from live_avatar.media.playlist import INIT_NAME, PLAYLIST_NAME, clip_name
+from live_avatar.media.playlist import PLAYLIST_NAME, clip_name
 
 _JOB, _CLIPS, _LOCK, _OWNER = "job.json", "clips.jsonl", "lock", "owner.json"
 _CLIP_FILE = re.compile(r"clip_\d{5,}\.m4s")
@@ -80,10 +80,9 @@ class JobFolder:
         return fresh
 
     def forget_clips(self) -> None:
-        """Delete every clip, the playlist and the initialisation part."""
+        """Delete every clip and the playlist."""
+        (self.path / PLAYLIST_NAME).unlink(missing_ok=True)
         self._keep_only([])
-        for name in (PLAYLIST_NAME, INIT_NAME):
-            (self.path / name).unlink(missing_ok=True)
 
     def add_clip(self, clip: FinishedClip) -> None:
         """Record a clip whose file is in place.
@@ -98,7 +97,7 @@ class JobFolder:
             os.fsync(file.fileno())
 
     def remove(self, *, keep_clips: bool) -> None:
-        """Delete what this program put into the folder, and the folder if nothing else is in it."""
+        """Delete what this program put into the folder."""
         for entry in list(self.path.iterdir()):
             if not _OURS.fullmatch(entry.name) or (keep_clips and _KEPT.fullmatch(entry.name)):
                 continue
@@ -161,6 +160,8 @@ def open_job_folder(path: Path) -> Iterator[JobFolder]:
         lock.acquire()
     except filelock.Timeout as error:
         raise _running(path) from error
+    except OSError as error:
+        raise _not_writable(path, error) from error
     try:
         _write_owner(path)
         for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir())):
@@ -168,8 +169,12 @@ def open_job_folder(path: Path) -> Iterator[JobFolder]:
         yield JobFolder(path)
     finally:
         (path / _OWNER).unlink(missing_ok=True)
+        # Deleted while held: whoever got hold of the old file sees that it has no name any more and tries again.
+        with suppress(OSError):
+            (path / _LOCK).unlink()
         lock.release()
-        _remove_if_empty(path)
+        with suppress(OSError):  # not empty: there is something to continue, or clips that were to be kept
+            path.rmdir()
 
 
 def check_writable(folder: Path) -> None:
@@ -198,13 +203,6 @@ def _write_owner(path: Path) -> None:
     import psutil
 
     atomic_write_json(path / _OWNER, {"pid": os.getpid(), "started": psutil.Process().create_time()})
-
-
-def _remove_if_empty(path: Path) -> None:
-    left = [entry.name for entry in path.iterdir()] if path.is_dir() else [""]
-    if left in ([], [_LOCK]):
-        (path / _LOCK).unlink(missing_ok=True)
-        path.rmdir()
 
 
 def _line(clip: FinishedClip) -> bytes:

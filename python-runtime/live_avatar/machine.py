@@ -1,4 +1,4 @@
-"""What this computer offers a render: device, memory that is free, processor. torch is imported only for a CUDA device."""
+"""What this computer offers a render: device, free memory, processor. torch is imported only for a CUDA device."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Machine:
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
-            UserError: ``DEVICE_UNKNOWN`` (no such name), ``DEVICE_NOT_AVAILABLE`` (no such card, or torch cannot use it).
+            UserError: ``DEVICE_UNAVAILABLE`` when there is no such device or torch cannot use it.
         """
         kind, _, number = device.partition(":")
         if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdecimal())):
             raise UserError(
-                "DEVICE_UNKNOWN",
+                "DEVICE_UNAVAILABLE",
                 f'"{device}" is not a device.',
                 "A device is auto, cpu, cuda or cuda:N.",
                 "Leave --device out to let the program choose.",
@@ -87,7 +87,7 @@ class Machine:
             if not required:
                 return cls._of_processor()
             raise UserError(
-                "DEVICE_NOT_AVAILABLE",
+                "DEVICE_UNAVAILABLE",
                 f"The card cuda:{index} cannot be used.",
                 f"torch {torch.__version__} sees {torch.cuda.device_count()} CUDA cards.",
                 "Choose another card, or --device cpu.",

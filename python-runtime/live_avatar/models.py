@@ -29,7 +29,7 @@ def load_transformer(
     transform: Transform | None = None,
     progress: Progress | None = None,
 ) -> CausalAvatarTransformer:
-    """The denoiser; ``transform`` sees every weight on its way in (LoRA merge), ``progress`` gets bytes done and all."""
+    """The denoiser; ``transform`` sees every weight on its way in (LoRA merge), ``progress`` bytes done and all."""
     source = open_safetensors_set(layout.transformer_files)
     config = DitConfig.read(layout.config, source.shapes())
     with torch.device("meta"):
@@ -41,7 +41,7 @@ def load_transformer(
 def load_vae(layout: CheckpointLayout, dtype: torch.dtype, device: torch.device) -> VideoVae:
     """The causal VAE, sized from its tensors."""
     source = open_weights(layout.vae)
-    vae = VideoVae.from_state_dict({key: source.get(key) for key in source.keys()}, device, dtype)
+    vae = VideoVae.from_state_dict({key: source.get(key) for key in source}, device, dtype)
     return vae.requires_grad_(False).eval()
 
 

@@ -63,7 +63,7 @@ def choose_precisions(precision: Precision, device: torch.device) -> Precisions:
 
 def processor_multiplies_bf16() -> bool:
     """Whether the processor has instructions for bfloat16 products (AVX512-BF16, AMX, or BF16 of ARM)."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities:
         return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     # Older releases of torch answer only for x86.

@@ -29,6 +29,7 @@ _KEEP_TEXT_ENCODER_BYTES = 1 << 30
 _REMEMBERED_PROMPTS = 64
 _LOAD_TOTAL = 100
 _LOAD_VAE_AT = 97
+_PERCENT_STEP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +170,13 @@ def _checked_lora(layout: CheckpointLayout, name: str) -> LoraFile:
 
 
 def _percent(report: Callable[[int, str], None], text: str) -> Progress:
-    """Bytes done to whole percents, each reported once."""
-    last = -1
+    """Bytes done to percents, reported in steps of five."""
+    last = -_PERCENT_STEP
 
     def progress(done: int, total: int) -> None:
         nonlocal last
         percent = done * _LOAD_VAE_AT // max(1, total)
-        if percent > last:
+        if percent >= last + _PERCENT_STEP:
             last = percent
             report(percent, text)
 

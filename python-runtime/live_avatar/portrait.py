@@ -80,8 +80,8 @@ def load_speaker_regions(paths: tuple[Path, ...], speakers: int, shape: LatentSh
     """Masks (white = this speaker), fitted like the portrait, to routing weights; ``None`` for one speaker.
 
     Raises:
-        UserError: ``SPEAKER_MASKS_COUNT`` when there is not one mask for each of several speakers, ``SPEAKER_MASK_EMPTY``
-            for a mask without a white place, ``IMAGE_…``.
+        UserError: ``SPEAKER_MASKS_COUNT`` when there is not one mask for each of several speakers,
+            ``SPEAKER_MASK_EMPTY`` for a mask without a white place, ``IMAGE_…``.
     """
     if speakers == 1 and not paths:
         return None

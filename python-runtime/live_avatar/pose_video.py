@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import av.error
 import torch
+from PIL import Image
 from torch import Tensor
 
 from live_avatar.errors import UserError
@@ -20,11 +21,11 @@ from live_avatar.vae import VideoVae
 class PoseVideo:
     """Gives the pose latents of any block; only the current clip's are kept.
 
-    Every n-th picture of the file is used, n = its frame rate / 25 rounded; after its end come black pictures. Each clip
-    is encoded by itself, its first picture doubled and that picture's latent dropped.
+    Every n-th picture of the file is used, n = its frame rate / 25 rounded; after its end come black pictures. Each
+    clip is encoded by itself, its first picture doubled and that picture's latent dropped.
 
     Raises:
-        UserError: ``POSE_VIDEO_NOT_FOUND``, ``POSE_VIDEO_UNREADABLE``.
+        UserError: ``POSE_VIDEO_UNREADABLE``. Call :func:`check_pose_video` before.
     """
 
     def __init__(self, path: Path, shape: LatentShape, vae: VideoVae) -> None:
@@ -69,23 +70,37 @@ class PoseVideo:
         self._frames = itertools.chain([first], self._frames)
 
     def _pictures(self) -> Iterator[Tensor]:
-        if not self._path.is_file():
-            raise _error("POSE_VIDEO_NOT_FOUND", self._path, "There is no such file.")
         width, height = self._shape.width * 8, self._shape.height * 8
         read_any = False
         try:
             with av.open(f"file:{self._path}", "r", options={"protocol_whitelist": "file"}) as container:
-                if not container.streams.video:
-                    raise _error("POSE_VIDEO_UNREADABLE", self._path, "There are no pictures in it.")
                 stream = container.streams.video[0]
                 interval = max(1, round(float(stream.average_rate or FRAMES_PER_SECOND) / FRAMES_PER_SECOND))
                 for frame in itertools.islice(container.decode(stream), 0, None, interval):
-                    yield picture_to_tensor(fit_picture(frame.to_image(), width, height, border="cover"))
+                    picture = Image.fromarray(frame.to_ndarray(format="rgb24"))
+                    yield picture_to_tensor(fit_picture(picture, width, height, border="cover"))
                     read_any = True
         except (av.error.FFmpegError, ValueError) as error:
             # Of a damaged file what can be read is used; black pictures follow.
             if not read_any:
                 raise _error("POSE_VIDEO_UNREADABLE", self._path, f"FFmpeg says: {error}.") from error
+
+
+def check_pose_video(path: Path) -> None:
+    """See that ``path`` is a file with pictures in it, by its header.
+
+    Raises:
+        UserError: ``POSE_VIDEO_NOT_FOUND``, ``POSE_VIDEO_UNREADABLE``.
+    """
+    if not path.is_file():
+        raise _error("POSE_VIDEO_NOT_FOUND", path, "There is no such file.")
+    try:
+        with av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}) as container:
+            has_pictures = bool(container.streams.video)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _error("POSE_VIDEO_UNREADABLE", path, f"FFmpeg says: {error}.") from error
+    if not has_pictures:
+        raise _error("POSE_VIDEO_UNREADABLE", path, "There are no pictures in it.")
 
 
 def _error(code: str, path: Path, why: str) -> UserError:

@@ -217,9 +217,11 @@ class Session:
             if rest:
                 parts[owner][rest] = tensor
         self.cache.load_tensors(parts["cache"])
-        self._decoder_state.load_tensors(parts["decoder"])
+        # Copies, in the same memory order: the saved tensors may be views of a mapped file.
+        device = self.transformer.device
+        self._decoder_state.load_tensors({key: part.to(device, copy=True) for key, part in parts["decoder"].items()})
         self._decoder_primed = True
-        self.reference = saved.tensors["reference"].to(self.transformer.device)
+        self.reference = saved.tensors["reference"].to(device, copy=True)
         self.block = saved.block
         self._anchored = saved.anchored
         self._prefilled_prompt = saved.prefilled_prompt

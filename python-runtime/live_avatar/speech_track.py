@@ -45,8 +45,8 @@ class Stretch:
 class SpeechTrack:
     """Where to find the sound of every video frame of one speaker.
 
-    A recording of at most ``max_seconds`` is one segment, normalised by itself: the published behaviour. A longer one is
-    cut at quiet places and normalised by the loudness of the whole, so that a quiet segment stays quiet.
+    A recording of at most ``max_seconds`` is one segment, normalised by itself: the published behaviour. A longer one
+    is cut at quiet places and normalised by the loudness of the whole, so that a quiet segment stays quiet.
 
     Args:
         sound: float32 [samples] at 16 kHz, for example a memory map.
@@ -64,9 +64,7 @@ class SpeechTrack:
         self.sound = sound
         pieces = split_points(frame_rms, max_seconds)
         self.statistics = None if len(pieces) == 1 else coarse_statistics(statistics)
-        self.segments = tuple(self._segment(first, frames, last=False) for first, frames in pieces[:-1]) + (
-            self._segment(*pieces[-1], last=True),
-        )
+        self.segments = tuple(self._segment(*piece, last=piece == pieces[-1]) for piece in pieces)
 
     def samples(self, segment: int) -> Samples:
         """What the speech model hears of a segment."""

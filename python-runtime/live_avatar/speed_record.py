@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,17 +119,20 @@ class SpeedMeter:
 
     started: float = field(default_factory=time.monotonic)
     _start_seconds: float | None = None
-    _blocks: list[float] = field(default_factory=list)
+    _blocks: deque[float] = field(default_factory=lambda: deque(maxlen=500))
 
     def observe(self, event: RenderEvent) -> None:
         """Take note of one event."""
-        if isinstance(event, BlockEvent):
-            if self._start_seconds is None:
-                self._start_seconds = max(0.0, time.monotonic() - self.started - event.seconds)
+        if not isinstance(event, BlockEvent):
+            return
+        if self._start_seconds is None:
+            # The first block is not typical: nothing is warm yet.
+            self._start_seconds = max(0.0, time.monotonic() - self.started - event.seconds)
+        else:
             self._blocks.append(event.seconds)
 
     def speed(self) -> Speed | None:
-        """Median speed, or ``None`` before the third block. The first block is not typical: nothing is warm yet."""
-        if len(self._blocks) < 3 or self._start_seconds is None:
+        """Median speed, or ``None`` before the third block."""
+        if len(self._blocks) < 2 or self._start_seconds is None:
             return None
-        return Speed(statistics.median(self._blocks[1:]), self._start_seconds)
+        return Speed(statistics.median(self._blocks), self._start_seconds)

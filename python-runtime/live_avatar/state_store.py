@@ -10,7 +10,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,7 +29,9 @@ _KEPT = 2
 _PIECE = 32 << 20
 _VERSION = 1
 _COST_FACTOR = 20.0
+_QUICK_SECONDS = 2.0
 _DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64"}
+_CHECKSUM_KEY = b'"checksum": "'
 _NO_CHECKSUM = "0" * 8
 
 
@@ -64,6 +66,7 @@ class StateStore:
         self._clock = clock
         self._last_end: float | None = None
         self._last_cost = 0.0
+        self._last_clips = 0
         self.saves = 0
         self.total_seconds = 0.0
 
@@ -73,6 +76,10 @@ class StateStore:
         So saving takes at most a twentieth of the time.
         """
         return self._last_end is None or self._clock() - self._last_end > _COST_FACTOR * self._last_cost
+
+    def worth_saving(self, clips: int) -> bool:
+        """Whether somebody who asked to stop should wait for the state after ``clips`` clips: new, and quickly done."""
+        return self.saves > 0 and clips > self._last_clips and self._last_cost < _QUICK_SECONDS
 
     def save(self, saved: SavedSession, clips: int, content_hash: str) -> SaveCost:
         """Write the session after ``clips`` clips. Of the states already there only the newest stays beside it.
@@ -92,6 +99,7 @@ class StateStore:
             self._last_cost = self._last_end - started
             self.total_seconds += self._last_cost
         self.saves += 1
+        self._last_clips = clips
         return SaveCost(path, size, self._last_cost)
 
     def find(self, hashes: Sequence[str], at_most: int) -> StateFile | None:
@@ -114,7 +122,7 @@ class StateStore:
         """
         try:
             return _read(state.path)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (UserError, OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise UserError(
                 "STATE_DAMAGED",
                 f"The saved state {state.path.name} cannot be used.",
@@ -155,17 +163,16 @@ def _write(path: Path, saved: SavedSession, clips: int, content_hash: str) -> in
         "anchored": saved.anchored,
         "layouts": layouts,
     }
-    metadata = {"session": json.dumps(facts, sort_keys=True), "checksum": _NO_CHECKSUM}
+    metadata = {"checksum": _NO_CHECKSUM, "session": json.dumps(facts, sort_keys=True)}
     header = json.dumps({"__metadata__": metadata, **entries}).encode()
     header += b" " * (-len(header) % 8)
-    place = header.index(f'"checksum": "{_NO_CHECKSUM}"'.encode()) + len('"checksum": "')
     with atomic_file(path) as file:
         file.write(len(header).to_bytes(8, "little"))
         file.write(header)
         checksum = zlib.crc32(header)
         for tensor in flat.values():
             checksum = _write_tensor(file, tensor, checksum)
-        file.seek(8 + place)
+        file.seek(8 + header.index(_CHECKSUM_KEY) + len(_CHECKSUM_KEY))
         file.write(f"{checksum:08x}".encode())
         file.flush()
     return 8 + len(header) + offset
@@ -205,7 +212,7 @@ def _describe(path: Path) -> StateFile | None:
 
 def _read(path: Path) -> SavedSession:
     header = read_safetensors_header(path)
-    if _checksum(path, header.metadata["checksum"]) != header.metadata["checksum"]:
+    if _checksum(path) != header.metadata["checksum"]:
         raise ValueError("its checksum is wrong")
     facts = json.loads(header.metadata["session"])
     tensors: dict[str, Tensor] = {}
@@ -215,11 +222,13 @@ def _read(path: Path) -> SavedSession:
     return SavedSession(tensors, facts["block"], facts["prefilled_prompt"], facts["anchored"])
 
 
-def _checksum(path: Path, recorded: str) -> str:
-    """CRC-32 of the file as it was before its own checksum was entered."""
+def _checksum(path: Path) -> str:
+    """CRC-32 of header and tensors as they were before the checksum itself was entered."""
     with open(path, "rb") as file:
-        header = file.read(int.from_bytes(file.read(8), "little"))
-        checksum = zlib.crc32(header.replace(recorded.encode(), _NO_CHECKSUM.encode(), 1))
+        header = bytearray(file.read(int.from_bytes(file.read(8), "little")))
+        place = header.index(_CHECKSUM_KEY) + len(_CHECKSUM_KEY)
+        header[place : place + len(_NO_CHECKSUM)] = _NO_CHECKSUM.encode()
+        checksum = zlib.crc32(header)
         for piece in _pieces(file):
             checksum = zlib.crc32(piece, checksum)
     return f"{checksum:08x}"
@@ -228,8 +237,3 @@ def _checksum(path: Path, recorded: str) -> str:
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     while piece := file.read(_PIECE):
         yield piece
-
-
-def tensor_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """Bytes of all tensors together."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

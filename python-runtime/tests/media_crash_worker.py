@@ -1,6 +1,7 @@
-"""Renders a take into a folder, going on where an earlier run was killed. Arguments: folder, sound, frames, clip length.
+"""Renders a take into a folder, going on where an earlier run was killed.
 
-With a fifth argument N it kills itself, as ``kill -9`` does, at the N-th file operation.
+Arguments: folder, sound, frames, clip length. With a fifth one, N, it kills itself, as ``kill -9`` does, at the N-th
+file operation.
 """
 
 from __future__ import annotations

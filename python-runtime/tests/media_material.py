@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -40,7 +41,7 @@ def write_sound(
     """Encode float32 [channels, samples] into the container that the suffix of ``path`` names."""
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream = cast(av.AudioStream, container.add_stream(codec, rate=rate, layout=layout))
         for begin in range(0, sound.shape[1], 4096):
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, begin : begin + 4096]), "fltp", layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)

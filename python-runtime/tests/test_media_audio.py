@@ -239,9 +239,9 @@ def test_sound_of_a_video_is_used(tmp_path: Path) -> None:
         for frame in moving_frames(0, 25):
             container.mux(video.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(video.encode(None))
-        frame = av.AudioFrame.from_ndarray(noise(1.0, 48000, 2), "fltp", "stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
-        container.mux(audio.encode(frame))
+        sound = av.AudioFrame.from_ndarray(noise(1.0, 48000, 2), "fltp", "stereo")
+        sound.sample_rate, sound.pts, sound.time_base = 48000, 0, Fraction(1, 48000)
+        container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
     assert probe_audio(path).has_video
     result = decode_audio(path, tmp_path / "work")
@@ -286,7 +286,7 @@ def test_start_after_the_end(tmp_path: Path) -> None:
     assert "1.00 s" in caught.value.why
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1e30])
 def test_samples_that_are_not_numbers_are_refused_with_their_place(tmp_path: Path, bad: float) -> None:
     sound = noise(1.0, 16000, 2)
     sound[1, 12000] = bad
@@ -298,6 +298,15 @@ def test_samples_that_are_not_numbers_are_refused_with_their_place(tmp_path: Pat
     assert "0.750 s" in caught.value.why
     assert list(work.iterdir()) == []
     assert decode_audio(path, work, max_frames=18).frames == 18, "the bad sample is outside of what is used"
+
+
+def test_float_sound_beyond_full_scale_is_used(tmp_path: Path) -> None:
+    sound = noise(1.0, 16000) * 20_000
+    result = decode_audio(write_sound(tmp_path / "a.wav", sound, 16000, "pcm_f32le"), tmp_path / "work")
+    assert np.array_equal(result.model_sound(), sound[0])
+    assert codes(result.warnings) == ["AUDIO_CLIPPED"]
+    viewer, _ = decoded_viewer_sound(result.viewer_path)
+    assert np.abs(viewer).max() < 5
 
 
 @pytest.mark.parametrize("size", [2000, 40_000, 150_000])

@@ -52,7 +52,7 @@ def start(folder: Path, audio: Path, *extra: str) -> subprocess.Popen[str]:
 
 
 def check_only_whole_files(folder: Path, whole: dict[str, str]) -> int:
-    """Every file is one of the uninterrupted run's, byte for byte, or carries a temporary name; returns clips listed."""
+    """Check that every file is the uninterrupted run's, byte for byte, or a temporary one; returns the clips listed."""
     found = {name: digest for name, digest in hashes(folder).items() if not TEMPORARY.search(name)}
     playlist = folder / PLAYLIST_NAME
     if playlist.exists():

@@ -105,7 +105,7 @@ def test_picture_and_sound_are_aligned_everywhere(tmp_path: Path, rate: int, cha
         assert measured.sound_gaps == []
 
     with av.open(str(tmp_path / "out.mp4")) as container:
-        durations = [float(stream.duration * stream.time_base) for stream in container.streams]
+        durations = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams]
         assert durations[0] == pytest.approx(5.04, abs=1e-6)
         assert durations[1] == pytest.approx(5.03, abs=0.002)
         assert [stream.start_time for stream in container.streams] == [0, 0]
@@ -186,6 +186,20 @@ def test_bytes_are_the_same_again_and_one_clip_can_be_replaced(tmp_path: Path, a
     assert restored.sha256 == first[1].sha256
 
 
+def test_bytes_do_not_depend_on_what_was_in_memory_before(tmp_path: Path, audio: Path) -> None:
+    """x264 with its defaults fails this: in narrow pictures its bytes depend on what the heap held."""
+    random = np.random.default_rng(3)
+    digests = set()
+    litter: list[Frame] = []
+    with SegmentWriter(tmp_path, WIDTH, HEIGHT, audio) as writer:
+        for turn in range(12):
+            digests.add(writer.write_clip(0, 0, moving_frames(0, 12)).sha256)
+            sizes = random.choice([200, 9216, 14_000, 40_000, 100_000, 300_000], random.integers(0, 60))
+            litter = [] if turn % 3 == 0 else [random.integers(0, 255, size, np.uint8) for size in sizes]
+    assert len(litter) > 0
+    assert len(digests) == 1
+
+
 def test_a_take_longer_or_shorter_than_its_sound(tmp_path: Path, audio: Path) -> None:
     for frames in (60, 130):
         folder = tmp_path / str(frames)
@@ -208,7 +222,7 @@ def test_a_failing_or_cancelled_clip_writes_nothing(tmp_path: Path, audio: Path)
         with pytest.raises(ValueError, match=r"expected uint8 \[64, 96, 3\]"):
             writer.write_clip(0, 0, [np.zeros((WIDTH, HEIGHT, 3), np.uint8)])
         with pytest.raises(ValueError, match="got float32"):
-            writer.write_clip(0, 0, [np.zeros((HEIGHT, WIDTH, 3), np.float32)])  # type: ignore[list-item]
+            writer.write_clip(0, 0, [np.zeros((HEIGHT, WIDTH, 3), np.float32)])
     assert [path.name for path in tmp_path.iterdir()] == ["init.mp4"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from live_avatar.errors import UserError
+from live_avatar.geometry import choose_output_size
+from live_avatar.image import fit_picture, open_picture, picture_to_tensor
 from live_avatar.vae import PUBLISHED_LATENT_MEAN, PUBLISHED_LATENT_STD, VaeConfig, VideoVae
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,6 +35,13 @@ def case() -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in load_file(GOLDEN / "cases" / "vae.safetensors").items()}
 
 
+@pytest.fixture(autouse=True)
+def outside_autograd() -> Iterator[None]:
+    """As the engine runs it; tests of training switch gradients on."""
+    with torch.no_grad():
+        yield
+
+
 def video(frames: int, seed: int = 0, batch: int = 1) -> Tensor:
     return torch.rand(batch, 3, frames, 16, 24, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
@@ -47,11 +56,13 @@ def worst(a: Tensor, b: Tensor) -> float:
 
 
 def states_differ(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
-    assert a.keys() == b.keys() and a
-    return max(worst(a[key], b[key]) for key in a)
+    """Largest difference, as a share of the layer's own range where that exceeds 1."""
+    assert a
+    assert a.keys() == b.keys()
+    return max(worst(a[key], b[key]) / max(1.0, float(a[key].abs().max())) for key in a)
 
 
-# --- reference numbers -------------------------------------------------------------------------------------------------
+# --- reference numbers ---
 
 
 @pytest.mark.parametrize("frames", [1, 9, 17])
@@ -73,7 +84,7 @@ def test_decode_matches_reference(vae: VideoVae, case: dict[str, Tensor]) -> Non
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7])
 def test_stream_decode_matches_reference(vae: VideoVae, case: dict[str, Tensor], chunk: int) -> None:
     state = vae.new_decoder_state()
-    parts = [vae.stream_decode(part, state) for part in case["in.z"][None].split(chunk, dim=2)]
+    parts = [vae.stream_decode(part, state) for part in torch.split(case["in.z"][None], chunk, dim=2)]
     assert worst(torch.cat(parts, dim=2)[0], case["out.decoded"]) < TOLERANCE
     assert worst(vae.stream_decode(case["in.z2"][None], state)[0], case["out.stream_next12"]) < TOLERANCE
 
@@ -83,7 +94,41 @@ def test_published_statistics(case: dict[str, Tensor]) -> None:
     assert worst(torch.tensor(PUBLISHED_LATENT_STD), case["const.std"]) < 1e-6
 
 
-# --- diffusers as an independent truth ---------------------------------------------------------------------------------
+def portrait() -> Tensor:
+    """The picture of the end-to-end runs, as the published pipelines feed it to the VAE: [1,3,64,64]."""
+    picture = open_picture(GOLDEN / "media" / "e2e.png")
+    width, height = choose_output_size(4096, picture.width, picture.height)
+    return picture_to_tensor(fit_picture(picture.image, width, height, border="black"))[None]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reference_frames", "motion_frames"), [("pipeline_single", 5, 365), ("pipeline_tpp", 1, 73)]
+)
+def test_conditioning_latents_match_reference(
+    vae: VideoVae, pipeline: str, reference_frames: int, motion_frames: int
+) -> None:
+    expected = load_file(GOLDEN / "cases" / f"{pipeline}.safetensors")
+    image = portrait()
+    assert worst(vae.encode_still(image, reference_frames)[:, :, -1:], expected["out.ref.0"]) < 5e-5
+    assert worst(vae.encode_still(image, motion_frames)[:, :, -19:], expected["out.motion.0"]) < 5e-5
+
+
+@pytest.mark.parametrize("prime", [True, False])
+def test_streamed_frames_match_reference_pipeline(vae: VideoVae, prime: bool) -> None:
+    case = load_file(GOLDEN / "cases" / "pipeline_tpp.safetensors")
+    state = vae.new_decoder_state()
+    motion = vae.encode_still(portrait(), 73)[:, :, :7]
+    if prime:
+        vae.prime_decoder(motion, state)
+    else:
+        vae.stream_decode(motion, state)
+    blocks = [vae.stream_decode(case[f"out.latent.{block}"][None], state) for block in range(4)]
+    frames = torch.cat(blocks, dim=2)[0, :, 3:].transpose(0, 1)
+    assert len(frames) == 45
+    assert worst(frames[case["const.frame_index"]], case["out.frames"]) < 2e-4
+
+
+# --- diffusers as an independent truth ---
 
 
 def diffusers_name(name: str) -> str:
@@ -123,7 +168,7 @@ def test_equals_diffusers() -> None:
     assert worst(ours.decode(ours.normalise(expected.mean)), theirs.decode(expected.mean).sample) < 1e-5
 
 
-# --- streaming ---------------------------------------------------------------------------------------------------------
+# --- streaming ---
 
 
 def test_stream_encode_equals_one_shot(vae: VideoVae) -> None:
@@ -131,7 +176,7 @@ def test_stream_encode_equals_one_shot(vae: VideoVae) -> None:
     expected = vae.encode(frames)
     for sizes in ([1, 4, 4, 4, 4], [5, 12], [17], [9, 4, 4]):
         state = vae.new_encoder_state()
-        got = torch.cat([vae.stream_encode(chunk, state) for chunk in frames.split(sizes, dim=2)], dim=2)
+        got = torch.cat([vae.stream_encode(chunk, state) for chunk in torch.split(frames, sizes, dim=2)], dim=2)
         assert worst(got, expected) < 1e-5
 
 
@@ -231,7 +276,7 @@ def test_continuation_takes_multiples_of_four(vae: VideoVae) -> None:
         vae.stream_encode(video(5), state)
 
 
-# --- weights, statistics, precision, training --------------------------------------------------------------------------
+# --- weights, statistics, precision, training ---
 
 
 def test_config_is_read_from_shapes(weights: dict[str, Tensor]) -> None:
@@ -294,13 +339,26 @@ def test_clamp_can_be_skipped(vae: VideoVae, case: dict[str, Tensor]) -> None:
     assert torch.equal(free.clamp(-1, 1), vae.decode(z))
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.08)])
+def test_training_computes_what_the_engine_does(
+    weights: dict[str, Tensor], dtype: torch.dtype, tolerance: float
+) -> None:
+    vae = VideoVae.from_state_dict(weights, dtype=dtype)
+    frames, z = video(9), latents(3)
+    encoded, decoded = vae.encode(frames), vae.decode(z)
+    with torch.enable_grad():
+        assert worst(vae.encode(frames), encoded) < tolerance
+        assert worst(vae.decode(z), decoded) < tolerance
+
+
 @pytest.mark.parametrize("autocast", [False, True])
+@torch.enable_grad()
 def test_gradients_flow_inside_a_chunk_only(autocast: bool) -> None:
     torch.manual_seed(0)
     vae = VideoVae(VaeConfig.of_width(4))
     encoder_state, decoder_state = vae.new_encoder_state(), vae.new_decoder_state()
     frames = video(9, batch=2)
-    for chunk in frames.split([5, 4], dim=2):
+    for chunk in torch.split(frames, [5, 4], dim=2):
         chunk = chunk.requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             mean, _ = vae.stream_encode_moments(chunk, encoder_state)

@@ -18,7 +18,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from live_avatar.vae import DecoderState, EncoderState, VaeConfig, VideoVae
-from training.avatars.measures import MOUTH_BOX
+from training.avatars.renderer import MOUTH as MOUTH_BOX
 from training.distributed import Workers
 from training.optimiser import Trainer
 from training.scenes import as_signal, draw_scenes, make_scene
@@ -197,6 +197,10 @@ def main() -> None:
     workers = Workers.start()
     torch.manual_seed(1000 + workers.rank)
     torch.backends.cudnn.benchmark = True
+    if workers.device.type == "cuda":
+        from training.fused_norm import use_fused_norm
+
+        use_fused_norm()
     started = time.monotonic()
     minutes = options.clips * CLIP_FRAMES / 25 / 60 + 1
     tracks = mouth_tracks(minutes, "train", 50 + workers.rank, options.workers, CLIP_FRAMES)
@@ -222,7 +226,7 @@ def main() -> None:
     trainer = Trainer(vae, options.rate, set() if options.adam_only else matrices, clip=1.0, average=0.997)
     sampler = StreamSampler(pool, options.batch, tuple(options.crop), 77 + workers.rank)
     generator = torch.Generator().manual_seed(5)  # the same choices in every process
-    clock, left, iteration, average = time.monotonic(), 0, 0, 0.0
+    clock, left, iteration = time.monotonic(), 0, 0
     encoder, decoder = vae.new_encoder_state(), vae.new_decoder_state()
     while True:
         if iteration % 10 == 0:
@@ -246,8 +250,7 @@ def main() -> None:
         left -= 1
         iteration += 1
         if iteration % 200 == 0:
-            average = float(loss)
-            workers.say(f"{time.monotonic() - clock:.0f} s it {iteration} loss {average:.4f} norm {norm:.2f}")
+            workers.say(f"{time.monotonic() - clock:.0f} s it {iteration} loss {float(loss.detach()):.4f} norm {norm:.2f}")
     trainer.average.swap()
     vae.eval()
 

@@ -22,7 +22,7 @@ from live_avatar.model.rope import REFERENCE_PREFILL_FRAME, RotaryPositions
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.sampler import make_schedule
 from live_avatar.vae import VideoVae
-from training.avatars.measures import MOUTH_BOX
+from training.avatars.renderer import MOUTH as MOUTH_BOX
 from training.cropped_rope import CroppedRotary
 from training.distributed import Workers
 from training.low_rank import add_low_rank, remove_low_rank, save_low_rank
@@ -149,7 +149,7 @@ class WindowSampler:
             padded,
             rows + changed,
             (rows + changed[:, -1:]).squeeze(-1),
-            torch.stack(audio).float(),
+            torch.stack(audio).to(device).float(),
             position.to(device),
             reference_frame.to(device),
         )
@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="write the denoiser and the LoRA here instead")
     parser.add_argument("--seconds", type=float, default=420, help="of base training")
     parser.add_argument("--lora_seconds", type=float, default=90)
+    parser.add_argument("--deadline", type=float, default=0, help="end this many seconds after the start; sets --seconds")
     parser.add_argument("--head_share", type=float, default=0.4, help="share of the base training on head and shoulders only")
     parser.add_argument("--clips", type=int, default=600, help="per process")
     parser.add_argument("--clip_blocks", type=int, default=9)
@@ -201,7 +202,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--lora_rate", type=float, default=1e-3)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--prompts", type=int, default=160, help="per pair of labels")
+    parser.add_argument("--prompts", type=int, default=64, help="per pair of labels")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
@@ -210,6 +211,10 @@ def main() -> None:
     device = workers.device
     torch.manual_seed(2000 + workers.rank)
     torch.backends.cuda.matmul.allow_tf32 = True
+    if device.type == "cuda":
+        from training.fused_norm import use_fused_norm
+
+        use_fused_norm()
     began = time.monotonic()
     frames = options.clip_blocks * 12
     minutes = options.clips * frames / 2 / 25 / 60 * 1.25 + 0.5
@@ -221,15 +226,20 @@ def main() -> None:
     contexts = encode_prompts(options.ckpt, options.prompts, 10_000 * workers.rank, device)
     workers.say(f"pool {tuple(pool.latents.shape)} after {time.monotonic() - began:.0f} s")
 
+    if options.deadline:
+        spent = workers.agree(time.monotonic() - began)
+        options.seconds = max(10.0, options.deadline - spent - options.lora_seconds)
+        workers.say(f"base training for {options.seconds:.0f} s")
     settings = model_config(options.ckpt, contexts.shape[-1])
     shapes = {"casual_audio_encoder.weights": (1, pool.audio.shape[1], 1, 1)}
     model = CausalAvatarTransformer(DitConfig.from_dict(settings, shapes)).to(device)
     initialise(model)
     workers.share_parameters(model)
     if options.compile:
+        torch._dynamo.config.recompile_limit = 64
         for block in model.blocks:
-            block.before_attention = torch.compile(block.before_attention)  # type: ignore[method-assign, assignment]
-            block.after_attention = torch.compile(block.after_attention)  # type: ignore[method-assign, assignment]
+            block.before_attention = torch.compile(block.before_attention, dynamic=False)  # type: ignore[method-assign, assignment]
+            block.after_attention = torch.compile(block.after_attention, dynamic=False)  # type: ignore[method-assign, assignment]
     full = RotaryPositions(model.config.head_dim, FULL, "float16", device)
     head = CroppedRotary(model.config.head_dim, FULL, HEAD, device)
     weights = latent_weights(device)

@@ -63,7 +63,7 @@ def prepare_window(
     prefill_text = [_pick(text, conditions.prompt_of_prefill) for text in memory]
     block_text = [_pick(text, conditions.prompt_of_block.flatten()) for text in memory]
     stored: list[KeyValue] = []
-    tokens = model.condition_tokens(conditions.reference, conditions.motion)
+    tokens = _stream_dtype(model.condition_tokens(conditions.reference, conditions.motion))
     rest = model.time_conditions(torch.zeros(1, device=tokens.device))
     table = rotary.condition(REFERENCE_PREFILL_FRAME)
     hidden = tokens
@@ -102,7 +102,7 @@ def window_velocity(
     blocks = latents.shape[2] // LATENT_FRAMES_PER_BLOCK
     time = model.time_conditions(timesteps)
     tokens = shape.block_tokens
-    hidden = model.patchify(latents, None)
+    hidden = _stream_dtype(model.patchify(latents, None))
     audio = [model.audio_injector.prepare(i, window.local, window.whole) for i in range(len(model.audio_injector.injector))]
     # Text and audio differ from block to block, so those parts run with blocks as the batch.
     block_time = time.block.repeat_interleave(blocks, 0)
@@ -132,6 +132,12 @@ def _block_causal(
         value = torch.cat([condition.value, states.value[:, seen]], dim=1)
         parts.append(attention(query[:, block * tokens : (block + 1) * tokens], key, value))
     return torch.cat(parts, dim=1)
+
+
+def _stream_dtype(hidden: Tensor) -> Tensor:
+    """Between blocks the stream is bfloat16 under autocast, as it is when the engine runs in bfloat16."""
+    device = hidden.device.type
+    return hidden.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else hidden
 
 
 def _pick(states: KeyValue, index: Tensor) -> KeyValue:

@@ -1,4 +1,4 @@
-"""Material checks before a run (mission section 5): each says what was measured and what is wanted; none stops a run."""
+"""Material checks before a run (mission section 5): what was measured, what is wanted. None of them stops a run."""
 
 from live_avatar.checks.finding import Finding
 

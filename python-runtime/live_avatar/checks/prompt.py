@@ -105,7 +105,7 @@ def check_prompt(text: str) -> list[Finding]:
             Finding(
                 "PROMPT_SHORT",
                 f"The prompt has {words} word{'' if words == 1 else 's'}.",
-                f"At least {FEWEST_WORDS} are wanted: who is seen, doing what, in which light and place, in which style.",
+                f"At least {FEWEST_WORDS} are wanted: who is seen, doing what, in which light and place.",
             )
         )
     share, script = other_script_share(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import av
 import av.error
@@ -53,7 +53,8 @@ class AacEncoder:
         """Encode one chunk, float32 [channels, samples]."""
         if self._source_layout == "mono" and chunk.shape[0] > 1:
             chunk = chunk.mean(axis=0, keepdims=True)
-        frame: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk), "fltp", self._source_layout)
+        # Players cut off what is beyond full scale, and the encoder refuses what is far beyond it.
+        frame = av.AudioFrame.from_ndarray(np.clip(chunk, -1, 1), "fltp", self._source_layout)
         frame.sample_rate = self._source_rate
         frame.pts = self._samples_in
         frame.time_base = Fraction(1, self._source_rate)

@@ -19,6 +19,8 @@ from live_avatar.media.audio_levels import FloatArray
 _FORMATS = "WAV, MP3, FLAC, M4A, OGG, Opus, or a video file with sound"
 # A shorter shortfall is encoder delay or rounding in the header, not a cut-off file.
 _MISSING_SECONDS = 0.08
+# Full scale is 1; float files scaled like 16- or 20-bit integers exist, anything above is damage.
+_LARGEST_SAMPLE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +159,14 @@ class AudioReader:
         self._last_error = error.strerror or type(error).__name__
 
     def _refuse_nan(self, chunk: FloatArray, position: int) -> None:
-        finite = np.isfinite(chunk).all(axis=0)
-        if finite.all():
+        usable = (np.abs(chunk) < _LARGEST_SAMPLE).all(axis=0)  # also false for NaN
+        if usable.all():
             return
-        seconds = (position + int(np.argmin(finite))) / self.sample_rate
+        seconds = (position + int(np.argmin(usable))) / self.sample_rate
         raise UserError(
             "AUDIO_NAN",
             f'"{self.path.name}" holds samples that are not numbers.',
-            f"The first one is at {seconds:.3f} s (not-a-number or infinite).",
+            f"The first one is at {seconds:.3f} s (not-a-number, infinite, or far out of range).",
             "Export the recording again, for example as a 16-bit WAV.",
             field="audio",
         )

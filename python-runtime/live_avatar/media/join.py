@@ -15,6 +15,7 @@ from live_avatar.errors import UserError
 from live_avatar.geometry import FRAMES_PER_SECOND
 from live_avatar.media.aac import AacTrack
 from live_avatar.media.atomic import atomic_path, remove_stale_temporaries
+from live_avatar.media.mp4_boxes import boxes
 from live_avatar.media.playlist import INIT_NAME, read_playlist
 
 _SPARE_BYTES = 1 << 20
@@ -154,8 +155,15 @@ def _video_packets(init: bytes, path: Path) -> Iterator[av.Packet[av.VideoStream
 
 
 def _open_clip(init: bytes, path: Path) -> av.container.InputContainer:
+    segment = path.read_bytes()
     try:
-        return av.open(io.BytesIO(init + path.read_bytes()), "r", format="mp4")
+        whole = [box.kind for box in boxes(segment)] == [b"moof", b"mdat"]
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    if not whole:
+        raise _damaged(path, "it is not one fragment of MP4")
+    try:
+        return av.open(io.BytesIO(init + segment), "r", format="mp4")
     except av.error.FFmpegError as error:
         raise _damaged(path, f"FFmpeg says: {error.strerror}") from error
 

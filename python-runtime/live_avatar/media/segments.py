@@ -189,6 +189,8 @@ class SegmentWriter:
                 "g": str(10 * FRAMES_PER_SECOND),
                 "flags": "+cgop",
                 "sc_threshold": "0",
+                # x264's macroblock tree reads memory it never wrote (seen in narrow pictures): bytes differ run to run.
+                "x264-params": "mbtree=0",
                 "threads": str(self.settings.threads),
             },
         )

@@ -30,7 +30,8 @@ class RmsNorm(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """Normalise [..., D] and return it in the input's dtype."""
         wide = states.float()
-        return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)).to(states.dtype) * self.weight
+        normed = (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)).to(states.dtype)
+        return normed * self.weight.to(states.dtype)
 
 
 class Fp32Linear(nn.Linear):

@@ -108,6 +108,6 @@ def rotate(states: Tensor, table: Tensor) -> Tensor:
     Returns:
         Rotated states, same shape and dtype; the product is formed in float32.
     """
-    even, odd = states.float().unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = table.unsqueeze(-3).unbind(-1)
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2).to(states.dtype)
+    pairs = torch.view_as_complex(states.float().unflatten(-1, (-1, 2)))
+    turned = torch.view_as_real(pairs * torch.view_as_complex(table).unsqueeze(-2))
+    return turned.flatten(-2).to(states.dtype)

@@ -24,7 +24,7 @@ class VaeConfig:
     """Shape of the network (spec 5.3).
 
     Attributes:
-        stage_widths: channels of each resolution stage, full resolution first; the published VAE has (96, 192, 384, 384).
+        stage_widths: channels of each resolution stage, full resolution first; published (96, 192, 384, 384).
         residual_blocks: residual blocks per encoder stage; a decoder stage has one more.
         temporal_downsampling: for each of the ``len(stage_widths) - 1`` spatial halvings, whether time is halved too.
         latent_channels: channels of a latent frame.

@@ -7,7 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from live_avatar.vae.config import VaeConfig
-from live_avatar.vae.layers import CausalConv3d, NormConv, ResidualBlock, RmsNorm, SpatialAttention, Upsample
+from live_avatar.vae.layers import CausalConv3d, NormConv, ResidualBlock, SpatialAttention, Upsample
+from live_avatar.vae.norm import RmsNorm
 from live_avatar.vae.timeline import CONTEXT, DecoderTimeline, PrimingTimeline
 
 

@@ -7,7 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from live_avatar.vae.config import VaeConfig
-from live_avatar.vae.layers import CausalConv3d, Downsample, NormConv, ResidualBlock, RmsNorm, SpatialAttention
+from live_avatar.vae.layers import CausalConv3d, Downsample, NormConv, ResidualBlock, SpatialAttention
+from live_avatar.vae.norm import RmsNorm
 from live_avatar.vae.timeline import EncoderTimeline
 
 

@@ -21,13 +21,15 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def per_frame(x: Tensor) -> Tensor:
-    """View [B,C,T,H,W] as a batch of pictures [B*T,C,H,W]."""
-    return x.transpose(1, 2).flatten(0, 1)
+    """View [B,C,T,H,W] as a batch of pictures [B*T,C,H,W], channels last."""
+    # By way of [B,T,H,W,C]: a direct view of one frame gets strides that convolutions do not take for channels last.
+    return x.permute(0, 2, 3, 4, 1).contiguous().flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def per_video(x: Tensor, batch: int) -> Tensor:
     """Undo :func:`per_frame`."""
-    return x.unflatten(0, (batch, -1)).transpose(1, 2)
+    rows = x.permute(0, 2, 3, 1).contiguous()
+    return rows.view(batch, -1, *rows.shape[1:]).permute(0, 4, 1, 2, 3)
 
 
 class CausalConv3d(nn.Conv3d):
@@ -82,6 +84,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv3d(channels_in, channels_out, 1) if channels_in != channels_out else None
 
     def forward(self, x: Tensor, timeline: Timeline) -> Tensor:
+        """Apply the block; frames in as out, but for what the timeline adds or drops."""
         y = self.residual.step("0", "2", x, timeline)
         y = self.residual.step("3", "6", y, timeline)
         if self.shortcut is not None:
@@ -100,11 +103,14 @@ class SpatialAttention(nn.Module):
         self.proj = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, timeline: Timeline) -> Tensor:
+        """Apply to every frame on its own; ``timeline`` is not needed."""
         pictures = per_frame(x)
         frames, channels, height, width = pictures.shape
         tokens = self.to_qkv(self.norm(pictures)).permute(0, 2, 3, 1).reshape(frames, 1, height * width, 3 * channels)
+        if x.device.type == "cpu":
+            tokens = tokens.float()  # Half precision attention is several times slower there.
         query, key, value = tokens.chunk(3, dim=-1)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = F.scaled_dot_product_attention(query, key, value).to(x.dtype)
         mixed = mixed.reshape(frames, height, width, channels).permute(0, 3, 1, 2)
         return x + per_video(self.proj(mixed), x.shape[0])
 
@@ -118,6 +124,7 @@ class Downsample(nn.Module):
         self.time_conv = CausalConv3d(channels, channels, 1, time_stride=2) if temporal else None
 
     def forward(self, x: Tensor, timeline: EncoderTimeline) -> Tensor:
+        """[B,C,T,H,W] -> [B,C,T',H/2,W/2]."""
         x = per_video(self.resample["1"](F.pad(per_frame(x), (0, 1, 0, 1))), x.shape[0])
         if self.time_conv is None:
             return x
@@ -140,6 +147,7 @@ class Upsample(nn.Module):
         self.time_conv = CausalConv3d(channels, 2 * channels, 1) if temporal else None
 
     def forward(self, x: Tensor, timeline: DecoderTimeline) -> Tensor:
+        """[B,C,T,H,W] -> [B,C/2,T',2H,2W]."""
         if self.time_conv is not None:
             first, rest = timeline.split_start(self.time_conv.key, x)
             parts = [] if first is None else [first]
@@ -154,5 +162,5 @@ def _interleave(x: Tensor) -> Tensor:
     """[B,2C,T,H,W], the first C channels being the even frames, to [B,C,2T,H,W]; one copy, kept channels last."""
     batch, channels, frames, height, width = x.shape
     pairs = x.permute(0, 2, 3, 4, 1).reshape(batch, frames, height, width, 2, channels // 2)
-    rows = pairs.permute(0, 1, 4, 2, 3, 5).reshape(batch, 2 * frames, height, width, channels // 2)
+    rows = pairs.permute(0, 1, 4, 2, 3, 5).contiguous().view(batch, 2 * frames, height, width, channels // 2)
     return rows.permute(0, 4, 1, 2, 3)

@@ -119,4 +119,4 @@ def model_sound(path: Path) -> numpy.ndarray:
     """A recording as the model hears it: float32 mono at 16 kHz."""
     with TemporaryDirectory() as folder:
         decoded = decode_audio(path, Path(folder))
-        return numpy.array(decoded.model_samples())
+        return numpy.array(decoded.model_sound())

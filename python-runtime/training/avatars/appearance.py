@@ -21,6 +21,8 @@ GLASSES_SHAPES: Final = ("none", "round", "square")
 NOSES: Final = ("button", "soft", "straight")
 LASHED_STYLES: Final = ("bob", "long", "wavy", "bun", "ponytail", "pixie")
 
+# Natural colours are drawn twice as often as the last two, dyed ones.
+HAIR_WEIGHTS: Final = (2,) * (len(palette.HAIRS) - 2) + (1, 1)
 # One combination in TEST_SHARE is kept for testing.
 TEST_SHARE: Final = 6
 
@@ -71,7 +73,7 @@ class Appearance:
 
 
 def combination_key(appearance: Appearance) -> str:
-    """The discrete attributes as text: skin, hair colour, hair style, fringe, collar, cloth colour, glasses, backdrop."""
+    """The discrete attributes as text, skin to backdrop, in the order of the fields."""
     return "/".join(str(getattr(appearance, field.name)) for field in fields(appearance)[:8])
 
 
@@ -98,8 +100,9 @@ def _jitter(generator: random.Random, colour: Colour, amount: float) -> Colour:
 def _draw(generator: random.Random) -> Appearance:
     uniform, choice = generator.uniform, generator.choice
     skin_index = generator.randrange(len(palette.SKINS))
-    hair_index = generator.randrange(len(palette.HAIRS))
+    hair_index = generator.choices(range(len(palette.HAIRS)), HAIR_WEIGHTS)[0]
     hair_style = choice(HAIR_STYLES)
+    skin_level = sum(palette.rgb(palette.SKINS[skin_index])) / 3
     cloth_index = generator.randrange(len(palette.CLOTHES))
     cloth = palette.rgb(palette.CLOTHES[cloth_index])
     background = palette.rgb(choice(palette.BACKGROUNDS))
@@ -120,7 +123,7 @@ def _draw(generator: random.Random) -> Appearance:
         cloth_second=palette.rgb(choice([c for i, c in enumerate(palette.CLOTHES) if i != cloth_index])),
         background=_jitter(generator, background, 0.02),
         background_second=palette.rgb(choice(palette.BACKGROUNDS[:8])),
-        glasses_colour=palette.rgb(choice(palette.GLASSES)),
+        glasses_colour=choice([c for c in map(palette.rgb, palette.GLASSES) if abs(sum(c) / 3 - skin_level) > 0.17]),
         lip_tint=uniform(0.45, 0.7) if lashes else uniform(0.32, 0.45),
         blush=uniform(0.25, 0.6),
         lashes=lashes,

@@ -1,4 +1,4 @@
-"""Draw a sheet of avatars: looks, mouths, expressions and lights. ``python -m training.avatars.contact_sheet out.png``."""
+"""Draw a sheet of avatars, mouths, expressions or lights: ``python -m training.avatars.contact_sheet out.png``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from training.avatars.appearance import sample_appearance
@@ -31,12 +32,10 @@ def held(mouths: list[tuple[float, float, float]], expressions: list[str], blink
     """One frame per entry, head at rest."""
     play = performance_from_mouth(torch.tensor(mouths), still_frames=len(mouths))
     weights = torch.cat([expression_weights(name, 1) for name in expressions])
-    return Performance(
-        play.mouth, play.teeth, play.tongue, torch.tensor(blink), play.gaze, play.head, weights
-    )
+    return Performance(play.mouth, play.teeth, play.tongue, torch.tensor(blink), play.gaze, play.head, weights)
 
 
-def sheet(kind: str, seed: int, width: int, split: str) -> np.ndarray:
+def sheet(kind: str, seed: int, width: int, split: str) -> NDArray[np.uint8]:
     """The picture [rows, columns, 3] uint8 of one kind: looks, mouths, expressions or lights."""
     count = {"looks": 20, "mouths": 4, "expressions": 5, "lights": 5}[kind]
     looks = [sample_appearance(seed + k, "train" if split == "train" else "test") for k in range(count)]
@@ -51,7 +50,7 @@ def sheet(kind: str, seed: int, width: int, split: str) -> np.ndarray:
         clips = clips[..., margin : width - margin]
         return _grid([clips[:, :4].flatten(0, 1), clips[:, 4:].flatten(0, 1)], count)
     if kind == "expressions":
-        names = list(EXPRESSIONS) + ["happy"]
+        names = [*EXPRESSIONS, "happy"]
         mouths = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.3, 0.5, 0.0), (0.5, 0.0, 0.3), (0.5, 0.5, 0.0)]
         play = held(mouths, names, [0.0] * 5 + [1.0])
         return _rows(renderer.render([play] * count))
@@ -60,13 +59,13 @@ def sheet(kind: str, seed: int, width: int, split: str) -> np.ndarray:
     return _rows(lit)
 
 
-def _rows(clips: torch.Tensor) -> np.ndarray:
+def _rows(clips: torch.Tensor) -> NDArray[np.uint8]:
     """[B, T, 3, H, W] to one row per clip."""
     pictures = to_uint8(clips).numpy()
     return np.concatenate([np.concatenate(list(row), 1) for row in pictures], 0)
 
 
-def _grid(halves: list[torch.Tensor], count: int) -> np.ndarray:
+def _grid(halves: list[torch.Tensor], count: int) -> NDArray[np.uint8]:
     rows = []
     for index in range(count):
         for half in halves:

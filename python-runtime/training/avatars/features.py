@@ -11,9 +11,9 @@ from torch import Tensor
 from training.avatars import palette
 from training.avatars.appearance import Appearance, Colour
 from training.avatars.labels import EXPRESSIONS
-from training.avatars.layers import BROW_Y, EYE_Y, MIRROR_X, MOUTH_Y, SKIN_SHADE, brow_colour, lip_colour
+from training.avatars.layers import BROW_Y, EYE_Y, MOUTH_Y, SKIN_SHADE, brow_colour, lip_colour
 from training.avatars.performance import Performance
-from training.avatars.shapes import coverage, smooth
+from training.avatars.shapes import MIRROR_X, coverage, smooth
 
 # The lip gap in canonical pixels is GAP_CLOSED + GAP_OPEN * opening for every avatar: what the benchmark measures.
 GAP_CLOSED: Final = 1.8
@@ -74,8 +74,8 @@ def _slope(value: Tensor, half: float | Tensor, power: float, t: Tensor) -> Tens
     return value * power * s ** (power - 1) * (-2 * t) / half
 
 
-def draw_eyes(tile: Tile, look: Appearance, play: Performance) -> None:
-    """Both eyes: white, iris, pupil, lights, lids and lashes."""
+def draw_eye(tile: Tile, look: Appearance, play: Performance, side: int) -> None:
+    """One eye (``side`` -1 left, 1 right in the picture): white, iris, pupil, lights, lids and lashes."""
     control = controls(play.expression)
     upper, lower = _column(control[:, 4]), _column(control[:, 5])
     blink, gaze = _column(play.blink), play.gaze
@@ -83,87 +83,95 @@ def draw_eyes(tile: Tile, look: Appearance, play: Performance) -> None:
     half = 15.4 * scale
     lash = palette.mix(brow_colour(look), (0.13, 0.09, 0.10), 0.75)
     iris_dark = palette.scaled(look.eye, (0.62, 0.62, 0.66))
-    for side in (-1, 1):
-        u = (tile.u - MIRROR_X) * side - look.eye_spacing
-        v = tile.v - EYE_Y
-        t = u / half
-        s = (1 - t * t).clamp_min(0)
-        base = -look.eye_tilt * t
-        lift = 12.5 * scale * (upper * (1 - blink) - 0.42 * blink)
-        drop = 8.6 * scale * (1 - 0.62 * lower) + (0.42 * 12.5 - 8.6) * scale * blink * (1 - 0.62 * lower)
-        top = base - lift * s**0.58
-        bottom = base + drop * s**0.68
-        top_distance = (top - v) / (1 + _slope(lift, half, 0.58, t) ** 2).sqrt()
-        bottom_distance = (v - bottom) / (1 + _slope(drop, half, 0.68, t) ** 2).sqrt()
-        side_distance = (t.abs() - 1) * half
-        distance = torch.maximum(torch.maximum(top_distance, bottom_distance), side_distance)
-        opened = tile.inside(distance)
-        tile.over(opened, palette.rgb(palette.SCLERA))
-        iu = u * side - _column(gaze[:, 0])
-        iv = v - _column(gaze[:, 1]) + 1.2
-        radius = (iu * iu + iv * iv).sqrt()
-        iris = 10.9 * scale
-        tile.over(opened * tile.inside(radius - iris), iris_dark)
-        inner = (iu * iu + (iv - 1.6) ** 2).sqrt()
-        tile.over(opened * tile.inside(inner - iris * 0.76, 3.0), look.eye)
-        tile.over(opened * tile.inside(radius - iris * 0.52), (0.12, 0.09, 0.11))
-        shadow = smooth(1 + (top - v + 1.0) / 6.0) * opened
-        tile.over(0.30 * shadow, palette.rgb("#5B4A5C"))
-        for dx, dy, r in ((-3.6, -4.0, 3.2), (3.6, 3.8, 1.6)):
-            spot = ((iu - dx) ** 2 + (iv - dy) ** 2).sqrt()
-            tile.over(opened * tile.inside(spot - r * scale), (1.0, 1.0, 1.0))
-        _draw_lids(tile, look, lash, u, v, t, top, bottom, blink, half)
+    u = (tile.u - MIRROR_X) * side - look.eye_spacing
+    v = tile.v - EYE_Y
+    t = u / half
+    s = (1 - t * t).clamp_min(0)
+    base = -look.eye_tilt * t
+    lift = 12.5 * scale * (upper * (1 - blink) - 0.42 * blink)
+    drop = 8.6 * scale * (1 - 0.62 * lower) + (0.42 * 12.5 - 8.6) * scale * blink * (1 - 0.62 * lower)
+    top = base - lift * s**0.58
+    bottom = base + drop * s**0.68
+    top_distance = (top - v) / (1 + _slope(lift, half, 0.58, t) ** 2).sqrt()
+    bottom_distance = (v - bottom) / (1 + _slope(drop, half, 0.68, t) ** 2).sqrt()
+    side_distance = (t.abs() - 1) * half
+    distance = torch.maximum(torch.maximum(top_distance, bottom_distance), side_distance)
+    opened = tile.inside(distance)
+    tile.over(opened, palette.rgb(palette.SCLERA))
+    iu = u * side - _column(gaze[:, 0])
+    iv = v - _column(gaze[:, 1]) + 1.2
+    radius = (iu * iu + iv * iv).sqrt()
+    iris = 10.9 * scale
+    tile.over(opened * tile.inside(radius - iris), iris_dark)
+    inner = (iu * iu + (iv - 1.6) ** 2).sqrt()
+    tile.over(opened * tile.inside(inner - iris * 0.76, 3.0), look.eye)
+    tile.over(opened * tile.inside(radius - iris * 0.52), (0.12, 0.09, 0.11))
+    shadow = smooth(1 + (top - v + 1.0) / 6.0) * opened
+    tile.over(0.30 * shadow, palette.rgb("#5B4A5C"))
+    for dx, dy, r in ((-3.6, -4.0, 3.2), (3.6, 3.8, 1.6)):
+        spot = ((iu - dx) ** 2 + (iv - dy) ** 2).sqrt()
+        tile.over(opened * tile.inside(spot - r * scale), (1.0, 1.0, 1.0))
+    _draw_lids(tile, look, lash, _Lids(u, v, t, top - v, top_distance, bottom_distance, lift, blink, half))
 
 
-def _draw_lids(
-    tile: Tile,
-    look: Appearance,
-    lash: Colour,
-    u: Tensor,
-    v: Tensor,
-    t: Tensor,
-    top: Tensor,
-    bottom: Tensor,
-    blink: Tensor,
-    half: float,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Lids:
+    """Where the lids of one eye are: coordinates, height above the upper lid, signed distances to both, its lift."""
+
+    u: Tensor
+    v: Tensor
+    t: Tensor
+    above: Tensor
+    top: Tensor
+    bottom: Tensor
+    lift: Tensor
+    blink: Tensor
+    half: float
+
+
+def _draw_lids(tile: Tile, look: Appearance, lash: Colour, lids: _Lids) -> None:
     """Upper lash line (with a wing for ``lashes``), lower lid line and crease."""
-    within = tile.inside((t.abs() - 1.03) * half)
-    weight = (1.5 if look.lashes else 1.1) * (1 + 0.35 * t.clamp(-1, 1)) * (1.12 - t * t).clamp_min(0.12).sqrt()
-    tile.over(within * tile.inside((v - top + 0.3).abs() - weight - 0.35), lash)
+    t, half, blink = lids.t, lids.half, lids.blink
+    within = tile.inside((t.abs() - 1.0) * half)
+    weight = (1.5 if look.lashes else 1.15) * (1 + 0.3 * t.clamp(-1, 1)) * (1.15 - t * t).clamp_min(0.1).sqrt()
+    tile.over(within * tile.inside((lids.top - 0.3).abs() - weight - 0.3), lash)
     if look.lashes:
-        along = ((u - half * 0.80) / 6.5).clamp(0, 1)
-        start = -0.8 * look.eye_tilt - 4.2 * (1 - blink) + 3.4 * blink
-        across = (u - half * 0.80 - 6.5 * along) ** 2 + (v - start + along * (1.6 * (1 - blink) - 1.5 * blink)) ** 2
-        tile.over(tile.inside(across.sqrt() - 1.9 * (1 - 0.6 * along)), lash)
+        start_u, reach = half * 0.84, 6.0
+        start_v = -0.84 * look.eye_tilt - lids.lift * (1 - 0.84**2) ** 0.58 - 0.2
+        along = ((lids.u - start_u) / reach).clamp(0, 1)
+        rise = along * (1.2 * (1 - blink) - 1.5 * blink)
+        across = (lids.u - start_u - reach * along) ** 2 + (lids.v - start_v + rise) ** 2
+        tile.over(tile.inside(across.sqrt() - 1.8 * (1 - 0.65 * along)), lash)
     soft = palette.scaled(look.skin, (0.70, 0.56, 0.54))
-    line = within * tile.inside((v - bottom - 0.4).abs() - 0.5, 2.0)
-    tile.over(0.55 * (1 - blink) * line, soft)
-    crease = within * tile.inside((v - top + 4.6).abs() - 0.5, 2.2)
-    tile.over(0.42 * (1 - 0.6 * blink) * crease, soft)
+    line = within * tile.inside((lids.bottom - 0.4).abs() - 0.5, 2.0)
+    tile.over(0.5 * (1 - blink) * line, soft)
+    crease = within * tile.inside((lids.above - 4.4).abs() - 0.5, 2.2)
+    tile.over(0.42 * (1 - 0.6 * blink) * crease * (1.6 - 2 * t * t).clamp(0, 1), soft)
 
 
-def draw_brows(tile: Tile, look: Appearance, play: Performance) -> None:
-    """Both brows: tapered strokes that carry most of the expression."""
+def draw_brow(tile: Tile, look: Appearance, play: Performance, side: int) -> None:
+    """One brow: a tapered stroke that carries most of the expression."""
     control = controls(play.expression)
     inner, outer, inwards = (_column(control[:, k]) for k in (1, 2, 3))
     colour = brow_colour(look)
     half = 16.5
-    for side in (-1, 1):
-        u = (tile.u - MIRROR_X) * side - look.eye_spacing - 1.5 + inwards
-        v = tile.v - BROW_Y
-        t = (u / half).clamp(-1, 1)
-        rise = 0.5 * (outer - inner) - BROW_TILT
-        middle = -0.5 * (outer + inner) - look.brow_arch * (1 - (t - 0.2) ** 2) + 0.5 * look.brow_arch
-        centre = middle - rise * t
-        slope = (-rise + 2 * look.brow_arch * (t - 0.2)) / half
-        thickness = look.brow_thickness * (0.86 - 0.22 * t - 0.12 * t * t)
-        gap = ((u - t * half) ** 2 + (v - centre) ** 2 / (1 + slope * slope)).sqrt()
-        tile.over(tile.inside(gap - thickness), colour)
+    u = (tile.u - MIRROR_X) * side - look.eye_spacing - 1.5 + inwards
+    v = tile.v - BROW_Y
+    t = (u / half).clamp(-1, 1)
+    rise = 0.5 * (outer - inner) - BROW_TILT
+    middle = -0.5 * (outer + inner) - look.brow_arch * (1 - (t - 0.2) ** 2) + 0.5 * look.brow_arch
+    centre = middle - rise * t
+    slope = (-rise + 2 * look.brow_arch * (t - 0.2)) / half
+    thickness = look.brow_thickness * (0.88 - 0.18 * t - 0.22 * t * t)
+    gap = ((u - t * half) ** 2 + (v - centre) ** 2 / (1 + slope * slope)).sqrt()
+    tile.over(tile.inside(gap - thickness), colour)
 
 
-def draw_mouth(tile: Tile, look: Appearance, play: Performance) -> None:
-    """Lips, dark interior, teeth and tongue. The gap at the middle is exactly GAP_CLOSED + GAP_OPEN * opening."""
+def draw_mouth(tile: Tile, look: Appearance, play: Performance) -> Tensor:
+    """Lips, dark interior, teeth and tongue; returns the coverage [T, h, w] of everything between the lips.
+
+    The gap at the middle is exactly GAP_CLOSED + GAP_OPEN * opening.
+    """
     control = controls(play.expression)
     opening, wide, rounding = (_column(play.mouth[:, k]) for k in range(3))
     mood = _column(control[:, 0])
@@ -222,3 +230,4 @@ def draw_mouth(tile: Tile, look: Appearance, play: Performance) -> None:
     height = _column(play.teeth) * (0.36 * gap).clamp_max(8.0)
     teeth_edge = top + height * (1 - (u / (half * 0.9)).abs() ** 5) - 1.0
     tile.over(hole * tile.inside(v - teeth_edge), palette.rgb(palette.TEETH))
+    return hole

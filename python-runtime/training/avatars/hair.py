@@ -104,7 +104,18 @@ def _curly(look: Appearance) -> Hair:
         lumps.append((94 * v * bump * math.cos(angle), 82 - 73 * v * bump * math.sin(angle)))
     behind = [*lumps, (-58, 150), (0, 140), (58, 150)]
     right_lumps = [p for p in lumps if p[0] > 1e-6 and p[1] < 128]
-    inner: Outline = [(70, 130), (62, 122), (64, 104), (55, 92), (57, 78), (43, 68), (36, 57), (20, 60), (10, 53), (0, 57)]
+    inner: Outline = [
+        (70, 130),
+        (62, 122),
+        (64, 104),
+        (55, 92),
+        (57, 78),
+        (43, 68),
+        (36, 57),
+        (20, 60),
+        (10, 53),
+        (0, 57),
+    ]
     crown = max(lumps, key=lambda p: -p[1])
     right = [(0.0, crown[1]), *sorted(right_lumps, key=lambda p: math.atan2(p[1] - 82, p[0])), *inner]
     return Hair(
@@ -152,16 +163,30 @@ def _bob(look: Appearance) -> Hair:
     behind: Outline = [(0, 14), (60, 30), (84, 90), (90, 150), (82, 190), (44, 202), (0, 202)]
     front, strands = _framed(look, outer, 176)
     strands += [_line([(73, 96), (76, 132), (74, 170)], s) for s in (-1, 1)]
-    return Hair(behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)])
+    return Hair(
+        behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)]
+    )
 
 
 def _long(look: Appearance) -> Hair:
     v = 6 * (look.hair_volume - 1)
-    outer: Outline = [(0, 10 - v), (40, 15 - v), (68, 38), (81, 76), (86, 118), (90, 170), (96, 225), (98, 290), (66, 290)]
+    outer: Outline = [
+        (0, 10 - v),
+        (40, 15 - v),
+        (68, 38),
+        (81, 76),
+        (86, 118),
+        (90, 170),
+        (96, 225),
+        (98, 290),
+        (66, 290),
+    ]
     behind: Outline = [(0, 14), (60, 30), (84, 90), (90, 170), (98, 240), (98, 290), (0, 290)]
     front, strands = _framed(look, outer, 200)
     strands += [_line([(72, 100), (75, 160), (80, 256)], s) for s in (-1, 1)]
-    return Hair(behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)])
+    return Hair(
+        behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)]
+    )
 
 
 def _wavy(look: Appearance) -> Hair:
@@ -171,7 +196,9 @@ def _wavy(look: Appearance) -> Hair:
     behind: Outline = [(0, 14), (60, 30), (84, 90), (92, 170), (100, 240), (98, 290), (0, 290)]
     front, strands = _framed(look, outer, 172)
     strands += [_line([(70, 96), (76, 128), (73, 160), (82, 190), (80, 216), (88, 256)], s) for s in (-1, 1)]
-    return Hair(behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)])
+    return Hair(
+        behind=[spline(mirrored(behind))], front=[front], strands=strands, lights=[_crown_light(-look.part_side)]
+    )
 
 
 def _tied(look: Appearance) -> tuple[Tensor, list[Tensor]]:

@@ -85,15 +85,18 @@ def face_outline(look: Appearance) -> Tensor:
 
 
 def lip_colour(look: Appearance) -> Colour:
-    """Lips: the skin tinted with rose, darker on dark skin but always well apart from the mouth's interior."""
+    """Lips: the skin tinted with rose, always well apart from the skin and from the mouth's interior."""
     shade = palette.scaled(look.skin, (0.92, 0.80, 0.79))
+    shade = palette.mix(shade, (0.95, 0.66, 0.62), 0.22 * (1 - look.skin[0]))
     return palette.mix(shade, palette.rgb(palette.LIP_TINT), look.lip_tint * (0.85 + 0.15 * look.skin[0]))
 
 
 def brow_colour(look: Appearance) -> Colour:
-    """Brows: the hair's colour, darkened when it is light, so that they can be read on any skin."""
+    """Brows: the hair's colour, darkened where it is light or close to the skin, so that they stay readable."""
     light = sum(look.hair) / 3
-    return palette.mix(look.hair, (0.20, 0.13, 0.11), 0.25 + 0.45 * max(0.0, light - 0.3))
+    colour = palette.mix(look.hair, (0.20, 0.13, 0.11), 0.25 + 0.45 * max(0.0, light - 0.3))
+    nearness = 1 - abs(sum(look.skin) / 3 - sum(colour) / 3) / 0.16
+    return palette.mix(colour, (0.12, 0.07, 0.06), 0.9 * max(0.0, min(1.0, 1.8 * nearness)))
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> Tensor:
@@ -130,9 +133,19 @@ def _draw_body(canvas: Canvas, look: Appearance, face: Tensor, hair: Hair) -> No
     neck = canvas.polygon(spline(mirrored([(0, 160), (28, 170), (27, 203), (29, 214), (38, 224), (38, 260), (0, 260)])))
     _paint_neck(canvas, look, face, neck)
     w = look.shoulder_width
-    outline = [(0, 211), (30, 212), (44, 219), (74, 227), (w - 20, 236), (w - 2, 250), (w + 6, 272), (w + 8, 300), (0, 300)]
+    outline = [
+        (0, 211),
+        (30, 212),
+        (44, 219),
+        (74, 227),
+        (w - 20, 236),
+        (w - 2, 250),
+        (w + 6, 272),
+        (w + 8, 300),
+        (0, 300),
+    ]
     cloth = canvas.polygon(spline(mirrored(outline)))
-    _COLLARS[look.collar](canvas, look, face, cloth)
+    _COLLARS[look.collar](canvas, look, face, cloth, torch.maximum(cloth, neck))
     fold = palette.scaled(look.cloth, (0.84, 0.83, 0.86))
     for side in (-1, 1):
         crease = spline(flipped([(w - 36, 290), (w - 35, 266), (w - 31, 250)], side), closed=False)
@@ -150,26 +163,40 @@ def _paint_neck(canvas: Canvas, look: Appearance, face: Tensor, where: Tensor) -
     canvas.over(0.9 * where * canvas.polygon(face, edge=9.0, shift=(0.0, 13.0)), shade)
 
 
-def _crew(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
+def _crew(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
     canvas.over(cloth, look.cloth)
     canvas.over(cloth * canvas.ellipse(MIRROR_X, 209, 44, 23), palette.scaled(look.cloth, (0.86, 0.85, 0.88)))
-    _paint_neck(canvas, look, face, cloth * canvas.ellipse(MIRROR_X, 208, 37, 18))
+    _paint_neck(canvas, look, face, inner * canvas.ellipse(MIRROR_X, 208, 37, 18))
 
 
-def _v_neck(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
+def _v_neck(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
     canvas.over(cloth, look.cloth)
     rim = mirrored([(0, 200), (47, 200), (42, 213), (23, 233), (0, 250), (0, 250)])
     hole = mirrored([(0, 200), (39, 200), (35, 211), (18, 229), (0, 243), (0, 243)])
     canvas.over(cloth * canvas.polygon(spline(rim)), palette.scaled(look.cloth, (0.85, 0.84, 0.87)))
-    _paint_neck(canvas, look, face, cloth * canvas.polygon(spline(hole)))
+    _paint_neck(canvas, look, face, inner * canvas.polygon(spline(hole)))
 
 
-def _shirt(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
+def _shirt(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
     canvas.over(cloth, look.cloth)
-    _paint_neck(canvas, look, face, cloth * canvas.polygon(spline(mirrored([(0, 198), (36, 198), (26, 216), (0, 238), (0, 238)]))))
+    _paint_neck(
+        canvas,
+        look,
+        face,
+        inner * canvas.polygon(spline(mirrored([(0, 198), (36, 198), (26, 216), (0, 238), (0, 238)]))),
+    )
     seam = spline([(192, 238), (192, 290)], closed=False)
     canvas.over(0.5 * canvas.stroke(seam, 2.0), palette.scaled(look.cloth, SHADE))
-    flap: list[tuple[float, float]] = [(27, 203), (27, 203), (39, 210), (47, 221), (27, 246), (27, 246), (1, 236), (1, 236)]
+    flap: list[tuple[float, float]] = [
+        (27, 203),
+        (27, 203),
+        (39, 210),
+        (47, 221),
+        (27, 246),
+        (27, 246),
+        (1, 236),
+        (1, 236),
+    ]
     flap += [(20, 222)]
     for side in (-1, 1):
         shape = spline(flipped(flap, side))
@@ -177,7 +204,7 @@ def _shirt(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> Non
         canvas.over(canvas.polygon(shape), palette.mix(look.cloth, (1.0, 1.0, 1.0), 0.24))
 
 
-def _hoodie(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
+def _hoodie(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
     hood = mirrored([(0, 190), (38, 193), (60, 207), (72, 225), (55, 242), (0, 252)])
     canvas.over(cloth, look.cloth)
     canvas.over(canvas.polygon(spline(hood)), palette.scaled(look.cloth, (0.84, 0.83, 0.86)))
@@ -190,7 +217,7 @@ def _hoodie(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> No
         canvas.over(canvas.stroke(cord, 3.2), palette.mix(look.cloth, (1.0, 1.0, 1.0), 0.7))
 
 
-def _turtleneck(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
+def _turtleneck(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
     canvas.over(cloth, look.cloth)
     roll = mirrored([(0, 200), (27, 200), (33, 204), (34, 218), (40, 228), (0, 233)])
     canvas.over(0.4 * canvas.polygon(spline(roll), edge=6.0, shift=(0.0, 4.0)), palette.scaled(look.cloth, SHADE))
@@ -199,12 +226,12 @@ def _turtleneck(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -
     canvas.over(0.5 * shadow, palette.scaled(look.cloth, DEEP_SHADE), only_inside=True)
 
 
-def _blazer(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> None:
-    inner = palette.mix(look.cloth_second, (1.0, 1.0, 1.0), 0.55)
+def _blazer(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor, inner: Tensor) -> None:
+    vest_colour = palette.mix(look.cloth_second, (1.0, 1.0, 1.0), 0.55)
     canvas.over(cloth, look.cloth)
     vest = canvas.polygon(spline(mirrored([(0, 190), (31, 196), (40, 222), (30, 290), (0, 290)])))
-    canvas.over(cloth * vest, inner)
-    _paint_neck(canvas, look, face, cloth * canvas.ellipse(MIRROR_X, 208, 34, 18))
+    canvas.over(cloth * vest, vest_colour)
+    _paint_neck(canvas, look, face, inner * canvas.ellipse(MIRROR_X, 208, 34, 18))
     lapel: list[tuple[float, float]] = [(28, 205), (28, 205), (47, 213), (62, 234), (62, 234), (50, 240), (56, 252)]
     lapel += [(56, 252), (34, 292), (26, 292), (33, 240)]
     for side in (-1, 1):
@@ -213,7 +240,7 @@ def _blazer(canvas: Canvas, look: Appearance, face: Tensor, cloth: Tensor) -> No
         canvas.over(canvas.polygon(shape), palette.mix(look.cloth, (1.0, 1.0, 1.0), 0.13))
 
 
-_COLLARS: Final[dict[str, Callable[[Canvas, Appearance, Tensor, Tensor], None]]] = {
+_COLLARS: Final[dict[str, Callable[[Canvas, Appearance, Tensor, Tensor, Tensor], None]]] = {
     "crew": _crew,
     "v_neck": _v_neck,
     "shirt": _shirt,
@@ -263,7 +290,7 @@ def _draw_nose(canvas: Canvas, look: Appearance) -> None:
     else:
         canvas.over(0.45 * canvas.stroke(line([(5, -26), (6, -14), (9, -2)]), 2.0, edge=2.6), deep)
         canvas.over(0.8 * canvas.stroke(line([(9, -2), (7, 4), (0, 6), (-6, 4)]), 2.3), deep)
-    canvas.over(0.55 * canvas.glow(x - 1.5, y - 5, 3.2 * s, 4.0), shine)
+    canvas.over(0.38 * canvas.glow(x - 1.5, y - 5, 3.2 * s, 4.0), shine)
 
 
 def _draw_hair_behind(canvas: Canvas, look: Appearance, hair: Hair) -> None:

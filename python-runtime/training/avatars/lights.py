@@ -29,13 +29,13 @@ def light_fields(scale: float, device: torch.device) -> tuple[Tensor, Tensor, Te
     gains = {
         "day": one,
         "evening": tint(1.0, 0.75, 0.50) * (0.93 + 0.12 * x - 0.04 * y),
-        "night": tint(0.38, 0.47, 0.70) * (0.97 - 0.15 * x - 0.05 * y),
+        "night": tint(0.44, 0.52, 0.74) * (0.97 - 0.15 * x - 0.05 * y),
         "studio": one * (1 - white),
     }
     lifts = {
         "day": 0 * one,
         "evening": tint(0.03, 0.005, 0.0) * one,
-        "night": tint(0.015, 0.03, 0.09) * one,
+        "night": tint(0.02, 0.04, 0.10) * one,
         "studio": one * white,
     }
     return (

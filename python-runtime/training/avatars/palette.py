@@ -47,7 +47,7 @@ BACKGROUNDS: Final = (
     "#A79CBD",  # dusk
     "#D9A98E",  # terracotta
 )
-GLASSES: Final = ("#2E2A2D", "#6B4632", "#A0812F", "#7B2F3E", "#3B5570")
+GLASSES: Final = ("#2E2A2D", "#6B4632", "#A0812F", "#7B2F3E", "#3B5570", "#EFE6D8")
 LIP_TINT: Final = "#C9525C"
 MOUTH_INTERIOR: Final = "#481320"
 TEETH: Final = "#FBF6EF"

@@ -45,9 +45,13 @@ class Performance:
 
     def slice(self, start: int, stop: int) -> Performance:
         """Frames ``start`` to ``stop``."""
+        return self.take(torch.arange(start, min(stop, self.frames)))
+
+    def take(self, frames: Tensor) -> Performance:
+        """The frames of the given indices."""
         return Performance(
             *(
-                value[start:stop]
+                value[frames]
                 for value in (
                     self.mouth,
                     self.teeth,

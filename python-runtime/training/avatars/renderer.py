@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.avatars.appearance import Appearance
-from training.avatars.features import JAW_DROP, Tile, draw_brows, draw_eyes, draw_mouth
-from training.avatars.layers import HEIGHT, MARGIN, MIRROR_X, WIDTH, StaticLayers, draw_layers
+from training.avatars.features import JAW_DROP, Tile, draw_brow, draw_eye, draw_mouth
+from training.avatars.layers import HEIGHT, MARGIN, WIDTH, StaticLayers, draw_layers
 from training.avatars.lights import apply_light, light_fields
 from training.avatars.performance import Performance, light_weights, performance_from_mouth
+from training.avatars.shapes import MIRROR_X
 
 PIVOT_Y: Final = 226.0
-EYES: Final = (126, 68, 258, 146)
-BROWS: Final = (126, 58, 258, 118)
+EYES: Final = {-1: (128, 80, 190, 140), 1: (194, 80, 256, 140)}
+BROWS: Final = {-1: (128, 60, 192, 112), 1: (192, 60, 256, 112)}
 MOUTH: Final = (138, 134, 246, 218)
 CHUNK: Final = {"cpu": 8, "cuda": 128}
 
@@ -91,6 +92,14 @@ class AvatarRenderer:
         """The still picture [3, H, W] in [-1, 1] of an avatar at rest: neutral, mouth closed."""
         return self.render_clip(index, performance_from_mouth(torch.zeros(1, 3), still_frames=1), light)[0]
 
+    @torch.no_grad()
+    def mouth_interior(self, index: int, performance: Performance) -> Tensor:
+        """What lies between the lips, as coverage [T, h, w] of the picture rectangle ``MOUTH``: truth for measures."""
+        play = _to_device(performance, self.device)
+        u, v = self._face_coordinates(play, (0, 0, WIDTH, HEIGHT))
+        blank = torch.zeros(play.frames, 3, self.height, self.width, device=self.device)
+        return draw_mouth(self._tile(blank, u, v, MOUTH), self.appearances[index], play)
+
     def _layers(self, index: int) -> StaticLayers:
         if self._cache is not None and index in self._cache:
             return self._cache[index]
@@ -104,8 +113,8 @@ class AvatarRenderer:
         u, v = self._face_coordinates(play, (0, 0, WIDTH, HEIGHT))
         jaw = JAW_DROP * play.mouth[:, 0, None, None]
         fall = ((v - 152) / 50).clamp(0, 1)
-        side = 1 - (((u - MIRROR_X).abs() - 58) / 30).clamp(0, 1)
-        v_warped = v - jaw * fall * fall * (3 - 2 * fall) * side
+        near = 1 - (((u - MIRROR_X).abs() - 58) / 30).clamp(0, 1)
+        v_warped = v - jaw * fall * fall * (3 - 2 * fall) * near
         grid = torch.stack(
             [
                 (u + MARGIN) / (WIDTH + 2 * MARGIN) * 2 - 1,
@@ -116,13 +125,15 @@ class AvatarRenderer:
         source = layers.moving[None].expand(count, -1, -1, -1)
         moved = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
         behind, head, front = moved.split(4, dim=1)
-        frames = layers.backdrop * (1 - behind[:, 3:]) + behind[:, :3]
+        frames: Tensor = layers.backdrop * (1 - behind[:, 3:]) + behind[:, :3]
         frames = frames * (1 - layers.body[3:]) + layers.body[:3]
         frames = frames * (1 - head[:, 3:]) + head[:, :3]
-        draw_eyes(self._tile(frames, u, v, EYES), look, play)
+        for side, box in EYES.items():
+            draw_eye(self._tile(frames, u, v, box), look, play, side)
         draw_mouth(self._tile(frames, u, v, MOUTH), look, play)
         frames = frames * (1 - front[:, 3:]) + front[:, :3]
-        draw_brows(self._tile(frames, u, v, BROWS), look, play)
+        for side, box in BROWS.items():
+            draw_brow(self._tile(frames, u, v, box), look, play, side)
         return frames
 
     def _tile(self, frames: Tensor, u: Tensor, v: Tensor, box: tuple[int, int, int, int]) -> Tile:

@@ -6,6 +6,7 @@ the canvas. Everything is pointwise, so the CPU and the GPU draw the same pictur
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -26,6 +27,8 @@ def spline(points: Points, closed: bool = True, samples: int = 6) -> Tensor:
     t = (torch.arange(samples, dtype=torch.float64) / samples)[None, :, None]
     a, b, c, d = (q[:, None, :] for q in (before, p, after, second))
     curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    # Between the two copies of a doubled point the curve would make a small loop.
+    curve = torch.where((b == c).all(-1, keepdim=True), b, curve)
     flat = curve.reshape(-1, 2)
     if not closed:
         flat = torch.cat([flat, torch.tensor([points[-1]], dtype=torch.float64)])
@@ -66,7 +69,7 @@ def polygon_distance(x: Tensor, y: Tensor, vertices: Tensor) -> Tensor:
     edge_x, edge_y = w[:, 0] - v[:, 0], w[:, 1] - v[:, 1]
     length = (edge_x**2 + edge_y**2).clamp_min(1e-9)
     slope = edge_x / torch.where(edge_y.abs() < 1e-9, torch.full_like(edge_y, 1e-9), edge_y)
-    step = 1 << (14 if x.device.type == "cpu" else 18)
+    step = 1 << (11 if x.device.type == "cpu" else 18)
     for start in range(0, x.shape[0], step):
         px, py = x[start : start + step] - v[:, 0], y[start : start + step] - v[:, 1]
         t = ((px * edge_x + py * edge_y) / length).clamp_(0.0, 1.0)
@@ -81,7 +84,7 @@ def stroke_distance(x: Tensor, y: Tensor, path: Tensor) -> Tensor:
     """Distance of points to an open polyline [N, 2]."""
     best: Tensor | None = None
     points: list[list[float]] = path.tolist()
-    for (ax, ay), (bx, by) in zip(points[:-1], points[1:], strict=True):
+    for (ax, ay), (bx, by) in itertools.pairwise(points):
         ex, ey = bx - ax, by - ay
         t = (((x - ax) * ex + (y - ay) * ey) / max(ex * ex + ey * ey, 1e-9)).clamp(0.0, 1.0)
         squared = (x - ax - ex * t) ** 2 + (y - ay - ey * t) ** 2

@@ -137,10 +137,10 @@ def _finish(
     head = round(lead * SAMPLE_RATE)
     frames = -(-(head + len(sound)) // SAMPLES_PER_FRAME)
     padded = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
-    padded[head : head + len(sound)] = sound
+    padded[head : head + len(sound)] = np.clip(sound, -1.0, 1.0)
     times = [Phoneme(espeak.SILENCE, 0.0)]
     times += [Phoneme(p.symbol, 1000.0 * lead + p.start_ms / speed) for p in phonemes]
-    times.append(Phoneme(espeak.SILENCE, 1000.0 * (head + len(sound)) / SAMPLE_RATE))
+    times.append(Phoneme(espeak.SILENCE, max(times[-1].start_ms, 1000.0 * (head + len(sound)) / SAMPLE_RATE)))
     if augment:
         padded = _augment(padded, random)
     mouth = mouth_track(times, len(padded) / SAMPLE_RATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +114,7 @@ def symbols_of(phoneme: str) -> list[tuple[str, float]]:
             weights[-1] += 0.5
         elif character == "h" and position and phoneme[position - 1] in "ptkɕsʂx":
             continue  # Mandarin aspiration: the lips already shape the vowel
-        elif character in _VOWELS or character in _CONSONANTS or (character.isalpha() and not found):
+        elif character in _VOWELS or character in _CONSONANTS or (category(character) in ("Ll", "Lo") and not found):
             found.append(character)
             weights.append(1.0)
     total = sum(weights)

@@ -42,7 +42,9 @@ earnest, businesslike"""
             """with a straight face, without any emotion, without smiling, no smile
 with a blank expression, with a still face, showing no emotion, a plain expression
 keeping a poker face, with a resting face, in an even tone, with an ordinary expression
-speaks like a news reader"""
+speaks like a news reader
+does not smile, stays calm, keeps a straight face, remains neutral, not happy and not sad
+no particular feeling, a calm face"""
         ),
     ),
     "happy": Mood(
@@ -65,7 +67,8 @@ can't stop smiling, in a good mood, laughs while talking, in high spirits
 eyes sparkling with joy, having fun, the corners of the mouth raised
 smiling from ear to ear, smiles brightly, a gentle smile, a friendly smile
 bursting with joy, giggling, looks as if it were a birthday, celebrating good news
-smiles and laughs"""
+smiles and laughs
+smiles, laughs, grins, is smiling, smiling, laughing, smiles warmly, a happy smile, beams with joy"""
         ),
     ),
     "sad": Mood(
@@ -86,7 +89,9 @@ misery"""
             """close to tears, with tears in the eyes, about to cry, cries while talking
 the corners of the mouth turned down, in low spirits, feeling down, with a heavy heart
 mourning a friend, with a trembling lip, sobs quietly, a sad look
-a tear runs down the cheek, telling bad news, eyes full of tears, cries softly"""
+a tear runs down the cheek, telling bad news, eyes full of tears, cries softly
+cries, weeps, is crying, crying, sheds tears, a tear on the cheek, in tears, looks down sadly
+a sad face, sobbing"""
         ),
     ),
     "angry": Mood(
@@ -103,7 +108,8 @@ aggressively"""
             """shouts at the camera, with furrowed brows, loses temper, glares at the viewer
 brows drawn together, seething, in a rage, in a bad temper, an angry look, yelling with rage
 clenching the teeth, scolds the audience, frowns deeply, boiling with anger
-complaining loudly, with an angry frown"""
+complaining loudly, with an angry frown
+shouts, yells, frowns, scowls, is fuming, shouting, an angry face, frowning, shakes with rage"""
         ),
     ),
     "surprised": Mood(
@@ -120,7 +126,9 @@ in astonishment"""
             """eyebrows raised, eyes wide open, the jaw dropped, can hardly believe it, gasping
 a surprised look, mouth open in surprise, hears unexpected news, with an oh on the lips
 staring in surprise, eyes like saucers, did not expect this, caught by surprise
-a look of shock, blinking in disbelief"""
+a look of shock, blinking in disbelief
+gasps, stares in shock, raises the eyebrows, is speechless, a surprised face, with an open mouth
+full of wonder"""
         ),
     ),
 }
@@ -189,7 +197,8 @@ CHINESE_MOODS = {
         _list("平静, 严肃, 自然, 沉稳, 中性, 冷静, 镇定"),
         _list(
             """面无表情, 表情自然, 没有笑容, 不带情绪, 神情平淡, 一脸严肃, 不动声色, 像新闻主播一样播报
-语气平稳, 不苟言笑"""
+语气平稳, 不苟言笑
+没有表情, 保持镇定, 平静的脸"""
         ),
     ),
     "happy": Mood(
@@ -201,7 +210,8 @@ CHINESE_MOODS = {
         _list("开心, 高兴, 快乐, 喜悦, 愉快, 幸福, 欢乐, 欢喜"),
         _list(
             """面带微笑, 露出灿烂的笑容, 笑得很甜, 满脸笑容, 心情很好, 嘴角上扬, 笑个不停, 眉开眼笑
-喜气洋洋, 乐呵呵, 哈哈大笑, 脸上挂着笑, 眼里充满笑意"""
+喜气洋洋, 乐呵呵, 哈哈大笑, 脸上挂着笑, 眼里充满笑意
+笑了, 微笑, 在笑, 微微一笑, 笑容, 开怀大笑"""
         ),
     ),
     "sad": Mood(
@@ -213,7 +223,8 @@ CHINESE_MOODS = {
         _list("悲伤, 难过, 伤心, 忧郁, 沮丧, 痛苦, 忧伤, 失望, 哀伤"),
         _list(
             """眼含泪水, 快要哭了, 泪流满面, 嘴角下垂, 愁眉苦脸, 情绪低落, 心情沉重, 哽咽着说话, 泪水打转
-垂头丧气, 闷闷不乐, 心都碎了"""
+垂头丧气, 闷闷不乐, 心都碎了
+哭了, 在哭, 流泪, 哭泣, 眼泪, 叹气"""
         ),
     ),
     "angry": Mood(
@@ -222,7 +233,8 @@ CHINESE_MOODS = {
         _list("愤怒, 生气, 怒火, 气愤, 恼火, 不满, 恼怒"),
         _list(
             """皱着眉头, 怒目而视, 横眉竖眼, 大发脾气, 火冒三丈, 咬牙切齿, 对着镜头怒吼, 怒不可遏, 气得发抖
-眉头紧锁, 满脸怒容"""
+眉头紧锁, 满脸怒容
+发怒, 怒吼, 在吼叫, 大喊大叫, 斥责, 瞪着镜头"""
         ),
     ),
     "surprised": Mood(
@@ -231,7 +243,8 @@ CHINESE_MOODS = {
         _list("惊讶, 吃惊, 震惊, 惊奇, 诧异, 惊愕"),
         _list(
             """眼睛睁得大大的, 目瞪口呆, 大吃一惊, 不敢相信, 张大了嘴, 眉毛高高扬起, 一脸惊讶, 倒吸一口气
-没想到会这样, 出乎意料"""
+没想到会这样, 出乎意料
+惊呼, 惊呆了, 张着嘴, 吓了一跳, 难以置信"""
         ),
     ),
 }

@@ -147,7 +147,9 @@ _PHRASES = {
 
 # Any object may be talked about; these nouns would say something about the light.
 _THINGS = tuple(
-    n for n in NOUNS if n not in {"candle", "evening", "lamp", "light", "moon", "morning", "night", "star", "sun"}
+    n
+    for n in NOUNS
+    if n not in {"candle", "evening", "lamp", "light", "moon", "morning", "night", "ring", "star", "sun"}
 )
 _CHINESE_THINGS = tuple(thing for thing in MANDARIN[4] if thing != "月亮")
 

@@ -15,6 +15,9 @@ PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 SPECIAL = (PAD, END, UNKNOWN)
 BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
 VOCABULARY = 4096
+"""Upper limit; pieces of more than ``MAX_HAN`` Chinese characters are taken out after training."""
+MAX_HAN = 2
+"""Longer pieces would be whole phrases of the templates, and a new phrase of known words would be unknown."""
 _CONFIG = {
     "backend": "tokenizers",
     "eos_token": END,
@@ -23,6 +26,10 @@ _CONFIG = {
     "tokenizer_class": "TokenizersBackend",
     "unk_token": UNKNOWN,
 }
+
+
+def _han_count(piece: str) -> int:
+    return sum("\u4e00" <= character <= "\u9fff" for character in piece)
 
 
 def _texts(count: int, seed: int) -> Iterator[str]:
@@ -52,7 +59,9 @@ def train_tokenizer(count: int = 20_000, seed: int = 1, vocabulary: int = VOCABU
     )
     tokenizer.train_from_iterator(_texts(count, seed), trainer)
     pieces = [
-        (piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"] if piece not in SPECIAL
+        (piece, score)
+        for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]
+        if piece not in SPECIAL and _han_count(piece) <= MAX_HAN
     ]
     lowest = min(score for _, score in pieces) - 10.0
     vocab = [(piece, 0.0) for piece in SPECIAL] + [(piece, lowest) for piece in BYTES] + pieces

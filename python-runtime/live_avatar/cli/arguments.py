@@ -1,0 +1,58 @@
+"""An argument parser that answers in the house's way: one code and one sentence, both spellings of every flag."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from live_avatar.errors import UserError
+
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+class Parser(argparse.ArgumentParser):
+    """``argparse`` without guessing of abbreviations; faults are ``UserError`` with code ``ARGUMENTS_INVALID``."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments.
+
+        Raises:
+            UserError: ``ARGUMENTS_INVALID``, always.
+        """
+        raise UserError(
+            "ARGUMENTS_INVALID",
+            "The command line cannot be understood.",
+            f"{message[:1].upper()}{message[1:]}.",
+            f"See {self.prog} --help.",
+        )
+
+
+def make_parser(command: str, description: str) -> Parser:
+    """An empty parser for a subcommand."""
+    return Parser(prog=f"live-avatar {command}", description=description, allow_abbrev=False)
+
+
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Spell flag names with underscores, as they are declared; values and what follows ``--`` stay as they are."""
+    spelled: list[str] = []
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return [*spelled, *arguments[position:]]
+        if argument.startswith("--"):
+            name, equals, value = argument[2:].partition("=")
+            argument = f"--{name.replace('-', '_')}{equals}{value}"
+        spelled.append(argument)
+    return spelled
+
+
+def boolean(text: str) -> bool:
+    """Read true/false as people write them.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    lowered = text.strip().lower()
+    if lowered in _TRUE | _FALSE:
+        return lowered in _TRUE
+    raise argparse.ArgumentTypeError(f'"{text}" is neither true nor false')

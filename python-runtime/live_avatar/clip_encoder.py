@@ -1,0 +1,149 @@
+"""Compresses clips in the background, so that the next block is computed meanwhile."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator
+from typing import Final
+
+from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
+
+# Blocks that may wait: enough to keep both sides busy, few enough to bound memory.
+_WAITING = 2
+
+
+class _Begin:
+    def __init__(self, index: int, first_frame: int) -> None:
+        self.index = index
+        self.first_frame = first_frame
+
+
+class _End:
+    """The clip is complete."""
+
+
+class _Drop:
+    """The clip under way will not be completed."""
+
+
+class _Stop:
+    """No more clips."""
+
+
+class _Dropped(Exception):
+    """Ends a clip under way without writing it."""
+
+
+_END: Final = _End()
+_DROP: Final = _Drop()
+_STOP: Final = _Stop()
+_Item = _Begin | list[Frame] | _End | _Drop | _Stop
+
+
+class ClipEncoder:
+    """Feeds a :class:`SegmentWriter` from a thread of its own. One thread calls the methods; use it with ``with``.
+
+    Leaving the context drops a clip that was begun but not ended; finished clips stay.
+    """
+
+    def __init__(self, writer: SegmentWriter) -> None:
+        self._writer = writer
+        self._items: queue.Queue[_Item] = queue.Queue(_WAITING)
+        self._done: queue.Queue[SegmentInfo] = queue.Queue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="clip-encoder", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> ClipEncoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._items.put(_DROP)
+        self._items.put(_STOP)
+        self._thread.join()
+
+    def begin(self, index: int, first_frame: int) -> None:
+        """Start clip ``index``, shown from ``first_frame`` on."""
+        self._put(_Begin(index, first_frame))
+
+    def add(self, frames: list[Frame]) -> None:
+        """Add frames uint8 [height, width, 3] to the clip; waits while the encoder is behind.
+
+        Raises:
+            UserError: ``DISK_FULL`` of an earlier clip.
+        """
+        self._put(frames)
+
+    def end(self) -> None:
+        """The clip has all its frames."""
+        self._put(_END)
+
+    def drop(self) -> None:
+        """Forget the clip under way, if there is one."""
+        self._items.put(_DROP)
+
+    def finished(self) -> list[SegmentInfo]:
+        """Clips that came onto the disk since the last call, in order. Does not wait.
+
+        Raises:
+            UserError: ``DISK_FULL``, once the clips before the failing one have been handed out.
+        """
+        clips: list[SegmentInfo] = []
+        while not self._done.empty():
+            clips.append(self._done.get())
+        if not clips:
+            self._raise()
+        return clips
+
+    def drain(self) -> list[SegmentInfo]:
+        """Wait until every clip begun is on disk or dropped, and return those not handed out yet.
+
+        Raises:
+            UserError: as :meth:`finished`.
+        """
+        self._items.join()
+        return self.finished()
+
+    def _put(self, item: _Item) -> None:
+        self._raise()
+        self._items.put(item)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while True:
+            item = self._items.get()
+            if isinstance(item, _Stop):
+                self._items.task_done()
+                return
+            if isinstance(item, _Begin) and self._error is None:
+                self._encode(item)
+            # After an error the rest is taken and dropped, so that nobody waits for room.
+            self._items.task_done()
+
+    def _encode(self, clip: _Begin) -> None:
+        frames = self._frames()
+        try:
+            self._done.put(self._writer.write_clip(clip.index, clip.first_frame, frames))
+        except _Dropped:
+            pass
+        except BaseException as error:  # handed to the thread that feeds us
+            self._error = error
+        finally:
+            frames.close()
+
+    def _frames(self) -> Generator[Frame, None, None]:
+        while True:
+            item = self._items.get()
+            try:
+                if isinstance(item, _End):
+                    return
+                if isinstance(item, _Drop):
+                    raise _Dropped
+                assert isinstance(item, list)
+                yield from item
+            finally:
+                self._items.task_done()

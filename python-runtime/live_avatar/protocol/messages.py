@@ -1,0 +1,210 @@
+"""What a worker says, as JSON-able dictionaries; their schema is ``schema/messages.schema.json``. No torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+WorkerState = Literal["idle", "loading", "rendering", "stopping"]
+EndReason = Literal["shutdown", "end_of_input", "signal", "broken"]
+
+
+class ErrorPayload(TypedDict):
+    """A :class:`live_avatar.errors.UserError`."""
+
+    code: str
+    what: str
+    why: str
+    hint: str
+    field: str | None
+
+
+class CodedText(TypedDict):
+    """A warning."""
+
+    code: str
+    text: str
+
+
+class CudaDevice(TypedDict):
+    """A card as torch sees it; memory in bytes, ``memory_free`` null when the card cannot be asked."""
+
+    index: int
+    name: str
+    uuid: str | None
+    capability: str
+    memory_total: int
+    memory_free: int | None
+
+
+class Torch(TypedDict):
+    """torch and its devices; ``cuda_version`` null in a build for processors only."""
+
+    version: str
+    cuda_version: str | None
+    devices: list[CudaDevice]
+
+
+class Processor(TypedDict):
+    """Processor and main memory in bytes; ``threads`` is what torch computes with."""
+
+    name: str
+    threads: int
+    memory_total: int
+    memory_available: int
+
+
+class Process(TypedDict):
+    """Identity of the process: its id and when it started (seconds since 1970), as the system tells it."""
+
+    id: int
+    started: float
+
+
+class Hello(TypedDict):
+    """First message."""
+
+    type: Literal["hello"]
+    protocol: int
+    engine_version: str
+    python_version: str
+    process: Process
+    torch: Torch
+    processor: Processor
+    heartbeat_seconds: int
+    max_line_bytes: int
+
+
+class LoadedModel(TypedDict):
+    """The weights in memory. ``lora`` is the merged file."""
+
+    ckpt_dir: str
+    lora: str | None
+    device: str
+    denoiser_precision: str
+    vae_precision: str
+    weights_fingerprint: str
+
+
+class Loaded(TypedDict):
+    """Answer to ``load``; ``reused``: the weights were in memory already."""
+
+    type: Literal["loaded"]
+    request_id: str
+    model: LoadedModel
+    reused: bool
+    seconds: float
+
+
+class Planned(TypedDict):
+    """Answer to ``plan``."""
+
+    type: Literal["planned"]
+    request_id: str
+    plan: dict[str, Any]
+
+
+class Accepted(TypedDict):
+    """Answer to ``render`` (the job runs) and ``cancel`` (the job will stop)."""
+
+    type: Literal["accepted"]
+    request_id: str
+    job_id: str
+
+
+class Event(TypedDict):
+    """Progress of a job, or of a ``load`` (``job_id`` null)."""
+
+    type: Literal["event"]
+    request_id: str
+    job_id: str | None
+    event: dict[str, Any]
+
+
+class Finished(TypedDict):
+    """The job's video is in place."""
+
+    type: Literal["finished"]
+    request_id: str
+    job_id: str
+    output: str
+    frames: int
+    clips: int
+    seconds: float
+    reused_clips: int
+    generated_frames: int
+    state_seconds: float
+    warnings: list[CodedText]
+
+
+class CancelledMessage(TypedDict):
+    """The job stopped as asked; ``clips_on_disk`` clips are finished and stay."""
+
+    type: Literal["cancelled"]
+    request_id: str
+    job_id: str
+    clips_on_disk: int
+
+
+class Failed(TypedDict):
+    """The job ended with an error; ``clips_on_disk`` clips are finished and stay."""
+
+    type: Literal["failed"]
+    request_id: str
+    job_id: str
+    clips_on_disk: int
+    error: ErrorPayload
+
+
+class ErrorMessage(TypedDict):
+    """A request was refused or went wrong; ``request_id`` null when it could not be read."""
+
+    type: Literal["error"]
+    request_id: str | None
+    error: ErrorPayload
+
+
+class Heartbeat(TypedDict):
+    """The worker is alive. ``memory_bytes`` is its resident memory."""
+
+    type: Literal["heartbeat"]
+    sequence: int
+    state: WorkerState
+    job_id: str | None
+    memory_bytes: int
+
+
+class Status(TypedDict):
+    """Answer to ``status``."""
+
+    type: Literal["status"]
+    request_id: str
+    state: WorkerState
+    job_id: str | None
+    clips_on_disk: int
+    model: LoadedModel | None
+    memory_bytes: int
+    uptime_seconds: float
+
+
+class Bye(TypedDict):
+    """Last message; ``request_id`` of the ``shutdown``, if that was the reason."""
+
+    type: Literal["bye"]
+    request_id: str | None
+    reason: EndReason
+
+
+Message = (
+    Hello
+    | Loaded
+    | Planned
+    | Accepted
+    | Event
+    | Finished
+    | CancelledMessage
+    | Failed
+    | ErrorMessage
+    | Heartbeat
+    | Status
+    | Bye
+)

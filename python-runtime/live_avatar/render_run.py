@@ -1,0 +1,310 @@
+"""One run over a job: find what is fresh, generate the rest clip by clip, join.
+
+The order of writes makes it crash-safe. Per clip: segment file, record, playlist, event; states only after the segments
+they build on. So what is on disk at any moment is a prefix of the video, and no state stands for lost pictures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from live_avatar.audio_conditions import BlockFeatures
+from live_avatar.checkpoint.fingerprint import file_sha256
+from live_avatar.clip_encoder import ClipEncoder
+from live_avatar.clip_hash import clip_hashes
+from live_avatar.errors import Cancelled, UserError
+from live_avatar.events import BlockEvent, ClipEvent, DoneEvent, EventSink, StageEvent, StateEvent, WarningEvent
+from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
+from live_avatar.init_part import same_format
+from live_avatar.job_folder import FinishedClip, JobFolder
+from live_avatar.media.join import join_segments
+from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
+from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
+from live_avatar.noise import SeededDraws
+from live_avatar.pipeline import Pipeline
+from live_avatar.portrait import motion_latents, reference_latent
+from live_avatar.pose_video import PoseVideo
+from live_avatar.render import RenderJob, RenderResult
+from live_avatar.sampler import make_schedule
+from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.state_store import StateFile, StateStore
+from live_avatar.take_inputs import TakeInputs, changed_parts, read_inputs
+
+
+@dataclass(slots=True)
+class _Timing:
+    """Clips handed to the encoder whose files are awaited, oldest first: (clip, seconds to generate)."""
+
+    clip: int
+    seconds: float
+
+
+class RenderRun:
+    """State of one call of :func:`live_avatar.render.render`. The folder must be ours alone."""
+
+    def __init__(
+        self,
+        job: RenderJob,
+        pipeline: Pipeline,
+        folder: JobFolder,
+        on_event: EventSink,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.job = job
+        self.pipeline = pipeline
+        self.folder = folder
+        self.emit = on_event
+        self.should_stop = should_stop
+        self.states = StateStore(folder.path)
+        self.warnings: list[tuple[str, str]] = []
+        self._process = psutil.Process()
+        self._started = time.monotonic()
+        self._finished: list[int] = []
+        self._awaited: list[_Timing] = []
+        self._generated_frames = 0
+
+    def run(self) -> RenderResult:
+        """Do all of it; see :func:`live_avatar.render.render`."""
+        inputs = self._read_inputs()
+        self._check_stop()
+        expected = clip_hashes(inputs.common(self.pipeline.weights_fingerprint), inputs.describe_clips())
+        writer, fresh = self._open_folder(inputs, expected)
+        with writer:
+            self._report_reused(inputs, fresh)
+            if len(fresh) < inputs.clips:
+                self._generate(inputs, expected, writer, len(fresh))
+        write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=True)
+        self._join(inputs)
+        return self._result(inputs, len(fresh))
+
+    def _read_inputs(self) -> TakeInputs:
+        self.emit(StageEvent("audio", 0, 1, "Preparing the sound"))
+        inputs = read_inputs(self.job, self.folder.path)
+        self.emit(StageEvent("audio", 1, 1, f"{inputs.frames / FRAMES_PER_SECOND:.2f} s of sound"))
+        for code, text in (*inputs.portrait.notes, *inputs.sounds.warnings):
+            self._warn(code, text)
+        return inputs
+
+    def _open_folder(self, inputs: TakeInputs, expected: list[str]) -> tuple[SegmentWriter, list[FinishedClip]]:
+        """The writer of segments, and the clips of an earlier run that can stay."""
+        now = inputs.record(self.pipeline.weights_fingerprint)
+        before = self.folder.previous_job()
+        if before is not None:
+            changed = changed_parts(before, now)
+            text = f"Changed since then: {', '.join(changed)}" if changed else "Continuing an earlier run"
+            self.emit(StageEvent("resume", 0, 1, text))
+        self.folder.write_job(now)
+        fresh = self.folder.keep_fresh_clips(expected, file_sha256)
+        if fresh and not (self.folder.path / INIT_NAME).is_file():
+            self.folder.forget_clips()
+            fresh = []
+        arguments = (self.folder.path, inputs.portrait.width, inputs.portrait.height, inputs.sounds.viewer)
+        try:
+            return SegmentWriter(*arguments), fresh
+        except UserError as error:
+            if error.code != "SEGMENT_FORMAT_CHANGED":
+                raise
+        init = self.folder.path / INIT_NAME
+        before_bytes = init.read_bytes()
+        init.unlink()
+        writer = SegmentWriter(*arguments)
+        if not same_format(before_bytes, init.read_bytes()):
+            # Old segments do not play after the new beginning, though their pictures may be the same.
+            self.folder.forget_clips()
+            fresh = []
+        return writer, fresh
+
+    def _report_reused(self, inputs: TakeInputs, fresh: list[FinishedClip]) -> None:
+        self._finished = [clip.frames for clip in fresh]
+        write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=False)
+        for clip in fresh:
+            self._emit_clip(inputs, clip, seconds=0.0, reused=True)
+
+    def _generate(self, inputs: TakeInputs, expected: list[str], writer: SegmentWriter, fresh: int) -> None:
+        """Generate from the nearest saved state on; clips before ``fresh`` are not written again."""
+        session = self._session(inputs)
+        state = self._restore(session, expected, fresh)
+        start = 0 if state is None else state.clips
+        self._report_start(start, fresh, inputs.clips)
+        contexts = self.pipeline.encode_prompts(
+            inputs.prompts.between(start * inputs.shape.clip_blocks, inputs.clips * inputs.shape.clip_blocks), self.emit
+        )
+        session.conditions.context = contexts.__getitem__
+        self._check_stop()
+        with ClipEncoder(writer) as encoder:
+            for clip in range(start, inputs.clips):
+                try:
+                    self._generate_clip(session, inputs, expected, encoder if clip >= fresh else None, clip)
+                except Cancelled:
+                    encoder.drop()
+                    self._collect(inputs, expected, encoder.drain())
+                    at_boundary = session.block == clip * inputs.shape.clip_blocks
+                    if at_boundary and clip > fresh and self.states.worth_saving(clip):
+                        self._save(session, clip, expected[clip - 1])
+                    raise
+                if clip >= fresh and clip + 1 < inputs.clips and self.states.due():
+                    self._collect(inputs, expected, encoder.drain())
+                    self._save(session, clip + 1, expected[clip])
+            self._collect(inputs, expected, encoder.drain())
+
+    def _generate_clip(
+        self, session: Session, inputs: TakeInputs, expected: list[str], encoder: ClipEncoder | None, clip: int
+    ) -> None:
+        """Generate one clip and hand it to ``encoder``, if it is not on disk already."""
+        started = block_started = time.monotonic()
+        left = inputs.clip_frames(clip)
+        if session.block == 0:
+            self.emit(StageEvent("prefill", 0, 1, "Giving the portrait and the prompt to the model"))
+        blocks = itertools.islice(session.next_clip(self.should_stop), inputs.clip_blocks(clip))
+        for index, pictures in enumerate(blocks):
+            if index == 0 and encoder is not None:
+                encoder.begin(clip, clip * self.job.infer_frames)
+            frames = _to_frames(pictures[: min(left, BLOCK_FRAMES)])
+            left -= len(frames)
+            self._generated_frames += len(frames)
+            if encoder is not None:
+                encoder.add(frames)
+                self._collect(inputs, expected, encoder.finished())
+            now = time.monotonic()
+            self.emit(BlockEvent(clip, index, inputs.shape.clip_blocks, now - block_started))
+            block_started = now
+        if encoder is not None:
+            self._awaited.append(_Timing(clip, time.monotonic() - started))
+            encoder.end()
+
+    def _collect(self, inputs: TakeInputs, expected: list[str], segments: list[SegmentInfo]) -> None:
+        """Record clips that came onto the disk and tell about them."""
+        for segment in segments:
+            timing = self._awaited.pop(0)
+            clip = FinishedClip(segment.index, segment.frames, expected[segment.index], segment.sha256, segment.bytes)
+            self.folder.add_clip(clip)
+            self._finished.append(clip.frames)
+            write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=False)
+            self._emit_clip(inputs, clip, timing.seconds, reused=False)
+
+    def _session(self, inputs: TakeInputs) -> Session:
+        pipeline, job = self.pipeline, self.job
+        self.emit(StageEvent("portrait", 0, 1, "Reading the portrait"))
+        pixels = inputs.portrait.pixels
+        conditions = Conditions(
+            reference=reference_latent(pipeline.vae, pixels),
+            motion=motion_latents(pipeline.vae, pixels),
+            prompt=inputs.prompts.at,
+            context=_no_context,
+            audio=BlockFeatures(inputs.sounds.tracks, pipeline.speech, self._tell_segment),
+            pose=None if job.pose_video is None else PoseVideo(job.pose_video, inputs.shape, pipeline.vae),
+            routing=None if inputs.regions is None else inputs.regions.routing,
+        )
+        self.emit(StageEvent("portrait", 1, 1, f"The video is {inputs.portrait.width} x {inputs.portrait.height}"))
+        settings = SessionSettings(inputs.shape, make_schedule(job.sample_steps), job.rotary_rounding)
+        return Session(pipeline.transformer, pipeline.vae, settings, conditions, SeededDraws(job.base_seed))
+
+    def _restore(self, session: Session, expected: list[str], fresh: int) -> StateFile | None:
+        """Continue the session from the newest usable state that is not past the first clip to make."""
+        while (state := self.states.find(expected, at_most=fresh)) is not None:
+            try:
+                session.restore(self.states.load(state))
+                return state
+            except UserError as error:
+                if error.code != "STATE_DAMAGED":
+                    raise
+                self._warn(error.code, f"{error.what} {error.why} An earlier one is used.")
+                self.states.delete(state)
+        return None
+
+    def _save(self, session: Session, clips: int, content_hash: str) -> None:
+        """Save the state; without room for it the render goes on, and a crash then costs more."""
+        try:
+            cost = self.states.save(session.save(), clips, content_hash)
+        except UserError as error:
+            if error.code != "DISK_FULL":
+                raise
+            self._warn("STATE_NOT_SAVED", f"{error.why} The render goes on; after a crash more has to be made again.")
+        else:
+            self.emit(StateEvent(clips - 1, str(cost.path), cost.bytes, cost.seconds))
+
+    def _join(self, inputs: TakeInputs) -> None:
+        clips = inputs.clips
+
+        def progress(done: int, total: int) -> None:
+            self._check_stop()
+            self.emit(StageEvent("join", done, total, "Joining the clips"))
+
+        progress(0, clips)
+        join_segments(
+            self.folder.path,
+            self.job.output,
+            inputs.sounds.viewer,
+            overwrite=self.job.overwrite,
+            progress=progress,
+        )
+
+    def _result(self, inputs: TakeInputs, reused: int) -> RenderResult:
+        seconds = time.monotonic() - self._started
+        rate = self._generated_frames / seconds
+        self.emit(DoneEvent(str(self.job.output), inputs.frames, seconds, rate))
+        return RenderResult(
+            self.job.output,
+            inputs.frames,
+            inputs.clips,
+            seconds,
+            reused,
+            self._generated_frames,
+            self.states.total_seconds,
+            tuple(self.warnings),
+        )
+
+    def _report_start(self, start: int, fresh: int, clips: int) -> None:
+        if fresh == 0 and start == 0:
+            return
+        text = f"{fresh} of {clips} clips are finished already"
+        if start < fresh:
+            text += f"; going on from the state after clip {start}" if start else "; going on from the beginning"
+        self.emit(StageEvent("resume", 1, 1, text))
+
+    def _emit_clip(self, inputs: TakeInputs, clip: FinishedClip, seconds: float, *, reused: bool) -> None:
+        self.emit(
+            ClipEvent(
+                clip=clip.index,
+                clips=inputs.clips,
+                first_frame=clip.index * self.job.infer_frames,
+                frames=clip.frames,
+                path=str(self._clip_path(clip.index)),
+                content_hash=clip.content_hash,
+                reused=reused,
+                seconds=seconds,
+                memory_bytes=int(self._process.memory_info().rss),
+            )
+        )
+
+    def _check_stop(self) -> None:
+        if self.should_stop():
+            raise Cancelled
+
+    def _clip_path(self, index: int) -> Path:
+        return self.folder.path / clip_name(index)
+
+    def _tell_segment(self, speaker: int, segment: int, segments: int) -> None:
+        self.emit(StageEvent("audio", segment, segments, "Listening to the sound"))
+
+    def _warn(self, code: str, text: str) -> None:
+        self.warnings.append((code, text))
+        self.emit(WarningEvent(code, text))
+
+
+def _to_frames(pictures: Tensor) -> list[Frame]:
+    """Pictures float32 [n, 3, H, W] in [-1, 1] to n frames uint8 [H, W, 3], truncated (spec 7.7), on their device."""
+    scaled = ((pictures.clamp(-1.0, 1.0) + 1.0) / 2.0 * 255.0).to(torch.uint8)
+    return list(scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def _no_context(text: str) -> Tensor:
+    raise ValueError(f"the prompt {text!r} was not encoded")

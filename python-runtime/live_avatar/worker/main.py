@@ -1,0 +1,53 @@
+"""Start of the worker process: claim the streams first, only then import what might print."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import os
+import signal
+from collections.abc import Sequence
+
+from live_avatar.worker.stdio import claim_standard_streams, read_lines, use_utf8, write_message
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve requests on standard input until it ends or ``shutdown`` is asked; returns the exit status.
+
+    Takes over the standard streams of the process and its signals; the process is of no other use afterwards.
+    """
+    _parser().parse_args(argv)
+    use_utf8()
+    requests, messages = claim_standard_streams()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    faulthandler.enable()
+    # So that cuda:N is the same card here and in the driver's own tools.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    try:
+        from live_avatar.worker.engine import Engine
+        from live_avatar.worker.facts import hello, memory_bytes
+        from live_avatar.worker.service import Worker
+
+        facts = hello()
+    except Exception as error:
+        from live_avatar.worker.faults import torch_unusable
+
+        answer = {"type": "error", "request_id": None, "error": torch_unusable(error).as_dict()}
+        write_message(messages, answer)
+        write_message(messages, {"type": "bye", "request_id": None, "reason": "broken"})
+        return 1
+    worker = Worker(Engine(), read_lines(requests), lambda message: write_message(messages, message), memory_bytes)
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: worker.stop("signal"))
+    worker.run(facts)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="live-avatar worker",
+        description="Serve requests as JSON lines: requests on standard input, messages on standard output, "
+        "log on standard error. For programs, not for people; docs/protocol.md describes the conversation.",
+    )

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from live_avatar.events import RenderEvent
+from live_avatar.protocol.requests import BadRequest, LoadRequest, RenderRequest, parse_request
+from live_avatar.render import RenderJob
+from live_avatar.take import PromptSpan
+from tests.worker_client import PROTOCOL, job_fields, model_fields, validator
+
+REQUESTS: list[dict[str, Any]] = [
+    {"type": "load", "request_id": "1", **model_fields()},
+    {"type": "plan", "request_id": "2", **model_fields(), "job": job_fields(Path("/tmp/a.mp4"))},
+    {
+        "type": "render",
+        "request_id": "3",
+        "job_id": "j",
+        "job": job_fields(
+            Path("/tmp/a.mp4"),
+            num_clip=3,
+            speaker_masks=["/tmp/m.png"],
+            pose_video="/tmp/p.mp4",
+            rotary_rounding="none",
+            overwrite=True,
+            keep_clips=True,
+            work_dir="/tmp/w",
+        ),
+    },
+    {"type": "cancel", "request_id": "4", "job_id": "j"},
+    {"type": "status", "request_id": "5"},
+    {"type": "shutdown", "request_id": "6"},
+]
+
+# Values near the borders of what fields may hold.
+NUMBERS = [None, True, 0, -1, 1, 1.0, 12.5, 63, 64, 16384, 16385, 2**31 - 1, 2**31, 2**53 - 1, 2**53, 1e300]
+TEXTS = ["", "/", "/a", "C:\\a", "C:a", "\\\\a", "a", "/a\0", "x" * 200, "x" * 201, "auto", "fp32", "float16", "load"]
+LISTS = [[], ["/a"], ["a"], [3], {}]
+# Half surrogates are left out: JSON Schema does not know them, and the readers refuse them.
+JSON_VALUES = st.one_of(
+    st.sampled_from([*NUMBERS, *TEXTS, *LISTS]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths to everything inside a JSON value."""
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    else:
+        return [path]
+    return [path, *(place for key, element in inner for place in places(element, (*path, key)))]
+
+
+@st.composite
+def mutated_requests(draw: st.DrawFn) -> Any:
+    request = copy.deepcopy(draw(st.sampled_from(REQUESTS)))
+    for _ in range(draw(st.integers(1, 2))):
+        path = draw(st.sampled_from([place for place in places(request) if place]))
+        parent = request
+        for key in path[:-1]:
+            parent = parent[key]
+        change = draw(st.sampled_from(["replace", "remove", "add"]))
+        if change == "replace":
+            parent[path[-1]] = draw(JSON_VALUES)
+        elif change == "remove":
+            del parent[path[-1]]
+        elif isinstance(parent, dict):
+            parent[draw(st.text(max_size=8))] = draw(JSON_VALUES)
+    return request
+
+
+def accepted(request: Any) -> bool:
+    try:
+        parse_request(json.dumps(request).encode())
+    except BadRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request["type"])
+def test_reader_and_schema_draw_every_border_alike(request_: dict[str, Any]) -> None:
+    for path in places(request_)[1:]:
+        for value in [*NUMBERS, *TEXTS, *LISTS]:
+            request = copy.deepcopy(request_)
+            parent: Any = request
+            for key in path[:-1]:
+                parent = parent[key]
+            parent[path[-1]] = value
+            assert accepted(request) == validator("requests").is_valid(request), (path, value)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(mutated_requests())
+def test_reader_and_schema_accept_the_same_requests(request: Any) -> None:
+    assert accepted(request) == validator("requests").is_valid(request)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request["type"])
+def test_unchanged_requests_are_accepted(request_: dict[str, Any]) -> None:
+    assert accepted(request_)
+    assert validator("requests").is_valid(request_)
+
+
+def test_every_setting_of_a_job_arrives() -> None:
+    request = parse_request(json.dumps(REQUESTS[2]).encode())
+    assert isinstance(request, RenderRequest)
+    fields = job_fields(Path("/tmp/a.mp4"))
+    assert request.job == RenderJob(
+        image=Path(fields["image"]),
+        audio=(Path(fields["audio"][0]),),
+        prompts=(PromptSpan(0, "A calm person talks."),),
+        output=Path("/tmp/a.mp4"),
+        size=(64, 64),
+        base_seed=420,
+        infer_frames=12,
+        sample_steps=1,
+        num_clip=3,
+        speaker_masks=(Path("/tmp/m.png"),),
+        pose_video=Path("/tmp/p.mp4"),
+        rotary_rounding="none",
+        overwrite=True,
+        keep_clips=True,
+        work_dir=Path("/tmp/w"),
+    )
+
+
+def test_defaults_are_those_of_the_engine_and_of_the_schema() -> None:
+    required = {"image", "audio", "prompts", "output", "size", "base_seed"}
+    job = {name: value for name, value in job_fields(Path("/tmp/a.mp4")).items() if name in required}
+    request = parse_request(json.dumps({**REQUESTS[2], "job": job}).encode())
+    assert isinstance(request, RenderRequest)
+    schema = validator("requests").schema["$defs"]["job"]
+    assert set(schema["required"]) == required
+    assert set(schema["properties"]) == {field.name for field in dataclasses.fields(RenderJob)}
+    for field in dataclasses.fields(RenderJob):
+        if field.name not in required:
+            assert getattr(request.job, field.name) == field.default
+            default = schema["properties"][field.name]["default"]
+            assert (tuple(default) if isinstance(default, list) else default) == field.default
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"job": {**job_fields(Path("/tmp/a.mp4")), "audio": ["/a.wav", 3]}}, "job.audio[1]"),
+        (
+            {"job": {**job_fields(Path("/tmp/a.mp4")), "prompts": [{"start_block": -1, "text": "a"}]}},
+            "job.prompts[0].start_block",
+        ),
+        ({"job": {**job_fields(Path("/tmp/a.mp4")), "size": {"width": 64}}}, "job.size.height"),
+        ({"job": {**job_fields(Path("/tmp/a.mp4")), "sample_stepz": 4}}, "job.sample_stepz"),
+        ({"job": {**job_fields(Path("/tmp/a.mp4")), "image": "face.png"}}, "job.image"),
+        ({"job": 5}, "job"),
+        ({"job_id": ""}, "job_id"),
+        ({"job_id": "\ud800"}, "job_id"),
+    ],
+)
+def test_errors_name_the_field_and_carry_the_request_id(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_request(json.dumps({**REQUESTS[2], **change}).encode())
+    assert caught.value.request_id == "3"
+    assert (caught.value.error.code, caught.value.error.field) == ("PROTOCOL_FIELD_INVALID", field)
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 201, "\udfff", 3, None, []])
+def test_an_unusable_request_id_is_not_given_back(request_id: Any) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_request(json.dumps({"type": "status", "request_id": request_id}).encode())
+    assert caught.value.request_id is None
+    assert caught.value.error.field == "request_id"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"{",
+            b"\xff{}",
+            b'{"type":"status","request_id":"1"} {}',
+            b"[1]",
+            b"3",
+            b"null",
+            b'"status"',
+            b'{"type":NaN}',
+        ),
+        *(b"[" * 100_000, b"9" * 5000, b"{'type': 'status'}", b"\x00"),
+    ],
+)
+def test_what_is_not_one_json_object_is_refused(line: bytes) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse_request(line)
+    assert (caught.value.request_id, caught.value.error.code) == (None, "PROTOCOL_NOT_JSON")
+
+
+def test_forgetting_the_lora_is_an_error_and_null_means_none() -> None:
+    fields = {name: value for name, value in REQUESTS[0].items() if name != "lora"}
+    assert not accepted(fields)
+    request = parse_request(json.dumps({**fields, "lora": None}).encode())
+    assert isinstance(request, LoadRequest)
+    assert request.model.lora is None
+
+
+def test_the_schema_knows_every_event_and_every_field_of_it() -> None:
+    by_kind = {
+        variant["properties"]["kind"]["const"]: set(variant["properties"])
+        for variant in validator("messages").schema["$defs"]["event"]["oneOf"]
+    }
+    events = {
+        next(field.default for field in dataclasses.fields(event) if field.name == "kind"): {
+            field.name for field in dataclasses.fields(event)
+        }
+        for event in get_args(RenderEvent)
+    }
+    assert by_kind == events
+
+
+def test_schemas_are_valid_and_tell_their_variants_apart_by_type() -> None:
+    for name in ("requests", "messages"):
+        schema = validator(name).schema
+        jsonschema.Draft202012Validator.check_schema(schema)
+        types = [variant["properties"]["type"]["const"] for variant in schema["oneOf"]]
+        assert len(set(types)) == len(types)
+
+
+def test_the_example_conversation_fits_the_schemas() -> None:
+    lines = (PROTOCOL / "examples" / "conversation.jsonl").read_text("utf-8").splitlines()
+    seen: dict[str, set[str]] = {"client": set(), "worker": set()}
+    for line in map(json.loads, lines):
+        if "message" in line:
+            validator("requests" if line["from"] == "client" else "messages").validate(line["message"])
+            seen[line["from"]].add(line["message"]["type"])
+    every_request = {variant["properties"]["type"]["const"] for variant in validator("requests").schema["oneOf"]}
+    assert seen["client"] == every_request
