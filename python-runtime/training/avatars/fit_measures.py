@@ -113,14 +113,14 @@ def fit(drawn: Drawn, steps: int, seed: int) -> dict[str, nn.Module]:
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 4e-3 * min(1.0, (step + 1) / 50) * (1 - step / steps) + 2e-5
-        index = torch.from_numpy(random.choice(len(drawn.faces), 48, replace=False))
+        index = torch.from_numpy(random.choice(len(drawn.faces), min(48, len(drawn.faces)), replace=False))
         logits = gap(drawn.columns[index].flatten(0, 1))
         gap_loss = F.binary_cross_entropy_with_logits(logits, drawn.interior[index].flatten(0, 1))
         dx, dy = (int(v) for v in random.integers(-2, 3, 2))
         expression_loss = F.cross_entropy(
             expression(drawn.faces[index].roll((dy, dx), (2, 3))), drawn.expression[index]
         )
-        index = torch.from_numpy(random.choice(len(drawn.light), 192, replace=False))
+        index = torch.from_numpy(random.choice(len(drawn.light), min(192, len(drawn.light)), replace=False))
         gain = torch.from_numpy(random.uniform(0.95, 1.05, (len(index), 1))).float()
         light_loss = F.cross_entropy(light(drawn.scenes[index] * gain), drawn.light[index])
         optimiser.zero_grad()
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--avatars", type=int, default=400)
     parser.add_argument("--frames", type=int, default=16, help="drawn frames per avatar")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clips", type=int, default=20, help="unseen clips of 100 frames for the check")
     parser.add_argument("--combinations", type=int, default=200, help="unseen combinations for the labels")

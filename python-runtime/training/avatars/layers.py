@@ -93,9 +93,11 @@ def lip_colour(look: Appearance) -> Colour:
 
 def brow_colour(look: Appearance) -> Colour:
     """Brows: the hair's colour, darkened where it is light or close to the skin, so that they stay readable."""
-    light = sum(look.hair) / 3
-    colour = palette.mix(look.hair, (0.20, 0.13, 0.11), 0.25 + 0.45 * max(0.0, light - 0.3))
-    nearness = 1 - abs(sum(look.skin) / 3 - sum(colour) / 3) / 0.16
+    light, skin = sum(look.hair) / 3, sum(look.skin) / 3
+    # Light brows on dark skin are readable as they are.
+    share = (0.25 + 0.45 * max(0.0, light - 0.3)) * min(1.0, max(0.0, 1 - (light - skin - 0.1) / 0.15))
+    colour = palette.mix(look.hair, (0.20, 0.13, 0.11), share)
+    nearness = 1 - abs(skin - sum(colour) / 3) / 0.16
     return palette.mix(colour, (0.12, 0.07, 0.06), 0.9 * max(0.0, min(1.0, 1.8 * nearness)))
 
 
