@@ -76,7 +76,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def choose_output_size(max_area: int, image_width: int, image_height: int) -> tuple[int, int]:
-    """The (width, height) a picture is rendered at: the image's aspect, both sides multiples of 64, area <= ``max_area``.
+    """The (width, height) a picture is rendered at: the image's aspect, sides multiples of 64, area <= ``max_area``.
 
     Follows spec section 7.4 (scan of 100 scales, both sides rounded up), including its fallback.
     """
@@ -105,7 +105,8 @@ def choose_output_size(max_area: int, image_width: int, image_height: int) -> tu
 
 
 def _round_up(pixels: int) -> int:
-    return -(-pixels // SIZE_MULTIPLE) * SIZE_MULTIPLE
+    # The short side of a very long picture can shrink to no pixel at all.
+    return -(-max(1, pixels) // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 @dataclass(frozen=True, slots=True)

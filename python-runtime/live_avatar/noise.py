@@ -1,7 +1,7 @@
 """Every random number of a render, drawn from the seed alone.
 
-Draws are functions of (seed, clip) or (seed, block, step), not of a running generator: a take that is resumed, or rendered
-from its middle, sees the same numbers as an uninterrupted one. They are made on the CPU, so that cards agree.
+Draws are functions of (seed, clip) or (seed, block, step), not of a running generator: a take that is resumed, or
+rendered from its middle, sees the same numbers as an uninterrupted one. They are made on the CPU, so that cards agree.
 """
 
 from __future__ import annotations

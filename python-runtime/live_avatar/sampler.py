@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 
@@ -11,6 +12,8 @@ from live_avatar.errors import UserError
 SHIFT = 3.0
 TRAIN_TIMESTEPS = 1000
 MAX_STEPS = 6
+
+_Sigmas = numpy.ndarray[Any, numpy.dtype[numpy.floating[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ def make_schedule(steps: int) -> Schedule:
             "Use 4, or 3 for a quick preview.",
             field="sample_steps",
         )
-    smallest = float(_shift(numpy.float32(1 / TRAIN_TIMESTEPS)))
-    sigmas = _shift(numpy.linspace(1.0, smallest, steps)).astype(numpy.float32)
+    smallest = _shift(numpy.array(1 / TRAIN_TIMESTEPS, numpy.float32))
+    sigmas = _shift(numpy.linspace(1.0, float(smallest), steps)).astype(numpy.float32)
     timesteps = (sigmas * numpy.float32(TRAIN_TIMESTEPS)).astype(numpy.float32)
     return Schedule(tuple(map(float, timesteps)), (*map(float, sigmas), 0.0))
 
 
-def _shift(sigma: numpy.ndarray | numpy.floating) -> numpy.ndarray:
-    shifted: numpy.ndarray = SHIFT * sigma / (1 + (SHIFT - 1) * sigma)
+def _shift(sigma: _Sigmas) -> _Sigmas:
+    shifted: _Sigmas = SHIFT * sigma / (1 + (SHIFT - 1) * sigma)
     return shifted

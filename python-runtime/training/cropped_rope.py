@@ -36,7 +36,8 @@ class CroppedRotary(RotaryPositions):
         cropped, self.shape = self.shape, self._complete
         table = super().frames(frame_index)
         self.shape = cropped
-        return table.unflatten(-3, (-1, self._full_tokens)).index_select(-3, self._kept).flatten(-4, -3)
+        inside: Tensor = table.unflatten(-3, (-1, self._full_tokens)).index_select(-3, self._kept).flatten(-4, -3)
+        return inside
 
     def _inside(self, height: int, width: int, divisor: int) -> Tensor:
         top, left, rows, columns = (side // divisor for side in self.box)

@@ -14,7 +14,7 @@ from live_avatar.vae.norm import RmsNorm
 _ROWS = 128
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _forward(x_ptr, gamma_ptr, y_ptr, rows, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr):  # type: ignore[no-untyped-def]
     row = tl.program_id(0) * block + tl.arange(0, block)
     column = tl.arange(0, width)
@@ -27,8 +27,18 @@ def _forward(x_ptr, gamma_ptr, y_ptr, rows, channels: tl.constexpr, width: tl.co
     tl.store(y_ptr + offset, u / (1.0 + tl.exp(-u)), mask=inside)
 
 
-@triton.jit
-def _backward(x_ptr, gamma_ptr, grad_ptr, out_ptr, sums_ptr, rows, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr):  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(  # type: ignore[no-untyped-def]
+    x_ptr,
+    gamma_ptr,
+    grad_ptr,
+    out_ptr,
+    sums_ptr,
+    rows,
+    channels: tl.constexpr,
+    width: tl.constexpr,
+    block: tl.constexpr,
+):
     row = tl.program_id(0) * block + tl.arange(0, block)
     column = tl.arange(0, width)
     inside = (row < rows)[:, None] & (column < channels)[None, :]
@@ -75,7 +85,7 @@ def _launch(kernel: Any, x: Tensor, *others: Tensor) -> None:
 
 def norm_silu(x: Tensor, gamma: Tensor) -> Tensor:
     """silu(x / rms(x) * gamma) over channels of [B, C, T, H, W] bfloat16, channels last."""
-    result: Tensor = _NormSilu.apply(x, gamma)
+    result: Tensor = _NormSilu.apply(x, gamma)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -87,16 +97,26 @@ def use_fused_norm() -> None:
     """
     norm = RmsNorm(48, 3).cuda()
     torch.nn.init.uniform_(norm.gamma, 0.5, 1.5)
-    x = torch.randn(2, 48, 3, 24, 40, device="cuda", dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last_3d)
+    x = torch.randn(2, 48, 3, 24, 40, device="cuda", dtype=torch.bfloat16)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+
+    def plain(states: Tensor) -> Tensor:
+        return torch.nn.functional.silu(norm(states.float()))
+
+    def fused(states: Tensor) -> Tensor:
+        return norm_silu(states, norm.gamma)
+
     results = []
-    for function in (lambda v: torch.nn.functional.silu(norm(v.float())), lambda v: norm_silu(v, norm.gamma)):
+    for function in (plain, fused):
         leaf = x.clone().requires_grad_()
-        norm.gamma.grad = None
+        norm.zero_grad()
         y = function(leaf)
         (y.float() * torch.linspace(-1, 1, y.numel(), device="cuda").view_as(y)).sum().backward()
-        results.append((y.float(), leaf.grad.float(), norm.gamma.grad.clone()))  # type: ignore[union-attr]
-    for plain, fused in zip(*results, strict=True):
-        error = float((plain - fused).norm() / plain.norm())
+        assert leaf.grad is not None
+        assert norm.gamma.grad is not None
+        results.append((y.float(), leaf.grad.float(), norm.gamma.grad.clone()))
+    for wanted, found in zip(*results, strict=True):
+        error = float((wanted - found).norm() / wanted.norm())
         if not error < 0.01:
             raise RuntimeError(f"the fused norm differs from the plain one by {error:.3f}")
 

@@ -22,7 +22,9 @@ class LowRankLinear(nn.Module):
     def __init__(self, base: nn.Linear, rank: int) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
-        self.down = nn.Parameter(torch.randn(rank, base.in_features, device=base.weight.device) / math.sqrt(base.in_features))
+        self.down = nn.Parameter(
+            torch.randn(rank, base.in_features, device=base.weight.device) / math.sqrt(base.in_features)
+        )
         self.up = nn.Parameter(torch.zeros(base.out_features, rank, device=base.weight.device))
 
     def forward(self, states: Tensor) -> Tensor:
@@ -42,7 +44,7 @@ def add_low_rank(model: CausalAvatarTransformer, rank: int) -> dict[str, LowRank
         base = parent.get_submodule(leaf)
         assert isinstance(base, nn.Linear)
         added[name] = LowRankLinear(base, rank)
-        setattr(parent, leaf, added[name]) if not isinstance(parent, nn.Sequential) else parent.__setitem__(int(leaf), added[name])
+        _replace(parent, leaf, added[name])
     return added
 
 
@@ -53,10 +55,14 @@ def remove_low_rank(model: CausalAvatarTransformer, added: dict[str, LowRankLine
         parent = model.get_submodule(parent_name)
         if merge:
             layer.base.weight.data += SCALE * (layer.up.data @ layer.down.data)
-        if isinstance(parent, nn.Sequential):
-            parent[int(leaf)] = layer.base
-        else:
-            setattr(parent, leaf, layer.base)
+        _replace(parent, leaf, layer.base)
+
+
+def _replace(parent: nn.Module, leaf: str, layer: nn.Module) -> None:
+    if isinstance(parent, nn.Sequential):
+        parent[int(leaf)] = layer
+    else:
+        setattr(parent, leaf, layer)
 
 
 def save_low_rank(added: dict[str, LowRankLinear], path: Path) -> None:

@@ -22,13 +22,14 @@ def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
     for _ in range(rounds):
         gram = x @ x.transpose(1, 2)
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.transpose(1, 2) if tall else x).float()
+    orthogonal: Tensor = (x.transpose(1, 2) if tall else x).float()
+    return orthogonal
 
 
 class Muon:
     """Momentum whose update is orthogonalised; same-shaped matrices go through in one batch.
 
-    Convolution kernels are taken as [out, in * taps]. The update's RMS matches AdamW's, so one learning rate serves both.
+    Convolution kernels are taken as [out, in * taps]. The update's RMS matches AdamW's: one learning rate serves both.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], momentum: float = 0.95, weight_decay: float = 0.01) -> None:
@@ -39,7 +40,9 @@ class Muon:
         for parameter in self.parameters:
             rows = parameter.shape[0]
             self._groups[rows, parameter.numel() // rows].append(parameter)
-        self._moments = {shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self._groups.items()}
+        self._moments = {
+            shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self._groups.items()
+        }
 
     @torch.no_grad()
     def step(self, rate: float) -> None:

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from live_avatar.vae import DecoderState, EncoderState, VaeConfig, VideoVae
@@ -250,15 +249,21 @@ def main() -> None:
         left -= 1
         iteration += 1
         if iteration % 200 == 0:
-            workers.say(f"{time.monotonic() - clock:.0f} s it {iteration} loss {float(loss.detach()):.4f} norm {norm:.2f}")
+            workers.say(
+                f"{time.monotonic() - clock:.0f} s it {iteration} loss {float(loss.detach()):.4f} norm {norm:.2f}"
+            )
     trainer.average.swap()
     vae.eval()
 
-    test_tracks = mouth_tracks(options.test_clips * options.test_frames / 1500 + 0.5, "test", 9, options.workers, options.test_frames)
+    test_tracks = mouth_tracks(
+        options.test_clips * options.test_frames / 1500 + 0.5, "test", 9, options.workers, options.test_frames
+    )
     mine = range(workers.rank, options.test_clips, workers.count)
     errors = []
     for index in mine:
-        scene = make_scene(90_000 + index, "test", test_tracks[index % len(test_tracks)][STILL_FRAMES:], STILL_FRAMES, 1.0)
+        scene = make_scene(
+            90_000 + index, "test", test_tracks[index % len(test_tracks)][STILL_FRAMES:], STILL_FRAMES, 1.0
+        )
         whole, mouth = stream_quality(vae, draw_scenes([scene], workers.device), workers.device)
         errors.append(torch.cat([whole, mouth]))
     frames = options.test_frames // 50 * 50

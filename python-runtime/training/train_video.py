@@ -1,8 +1,8 @@
 """Train the demo denoiser, then its LoRA for the four-step schedule.
 
 Run ``torchrun --nproc-per-node N -m training.train_video --ckpt ../resources/models/demo --seconds 420``.
-The base is trained on all noise levels; the LoRA on exactly the four levels it will be sampled at, on the states its own
-steps produce, so that what the sampler feeds it is what it has seen.
+The base is trained on all noise levels; the LoRA on exactly the four levels it will be sampled at, on the states its
+own steps produce, so that what the sampler feeds it is what it has seen.
 """
 
 from __future__ import annotations
@@ -88,15 +88,17 @@ def initialise(model: CausalAvatarTransformer) -> None:
         model.head.head.weight.copy_(basis.T[order] * (columns / width) ** 0.5)
         nn.init.zeros_(model.head.head.bias)
         model.head.modulation.zero_()
-        for block in model.blocks:
-            block.modulation.zero_()  # type: ignore[union-attr, operator]
-            block.modulation[:, 2] = 0.3  # type: ignore[index, union-attr]
-            block.modulation[:, 5] = 0.3  # type: ignore[index, union-attr]
-            nn.init.normal_(block.cross_attn.o.weight, std=0.02)  # type: ignore[union-attr, arg-type]
-        nn.init.normal_(model.time_projection[1].weight, std=0.01)  # type: ignore[arg-type]
-        nn.init.zeros_(model.time_projection[1].bias)  # type: ignore[arg-type]
-        for injector in model.audio_injector.injector:
-            nn.init.normal_(injector.o.weight, std=0.01)  # type: ignore[union-attr, arg-type]
+        for block in model.layers():
+            block.modulation.zero_()
+            block.modulation[:, 2] = 0.3
+            block.modulation[:, 5] = 0.3
+            nn.init.normal_(block.cross_attn.o.weight, std=0.02)
+        projection = model.time_projection[1]
+        assert isinstance(projection, nn.Linear)
+        nn.init.normal_(projection.weight, std=0.01)
+        nn.init.zeros_(projection.bias)
+        for index in range(len(model.config.audio_inject_layers)):
+            nn.init.normal_(model.audio_injector.projections(index).o.weight, std=0.01)
         nn.init.normal_(model.trainable_cond_mask.weight, std=0.2)
 
 
@@ -168,7 +170,8 @@ def latent_weights(device: torch.device) -> Tensor:
     rows = torch.arange(32, device=device).view(-1, 1).float() + 0.5
     columns = torch.arange(48, device=device).view(1, -1).float() + 0.5
     x0, y0, x1, y1 = (side / 8 for side in MOUTH_BOX)
-    mouth = (-0.5 * (((rows - (y0 + y1) / 2) / ((y1 - y0) / 3)) ** 2 + ((columns - (x0 + x1) / 2) / ((x1 - x0) / 3)) ** 2)).exp()
+    across, down = (columns - (x0 + x1) / 2) / ((x1 - x0) / 3), (rows - (y0 + y1) / 2) / ((y1 - y0) / 3)
+    mouth = (-0.5 * (down**2 + across**2)).exp()
     head = (-0.5 * (((rows - 14) / 9) ** 2 + ((columns - 24) / 9) ** 2)).exp()
     weights = 1 + 6 * mouth + 1.5 * head
     return weights / weights.mean()
@@ -188,12 +191,18 @@ def base_sigmas(batch: int, random: torch.Generator) -> Tensor:
 def main() -> None:
     """Train base and LoRA and write them in the published layout."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ckpt", type=Path, required=True, help="folder with VAE, text encoder and wav2vec; the result goes there")
+    parser.add_argument(
+        "--ckpt", type=Path, required=True, help="folder with VAE, text encoder and wav2vec; the result goes there"
+    )
     parser.add_argument("--out", type=Path, default=None, help="write the denoiser and the LoRA here instead")
     parser.add_argument("--seconds", type=float, default=420, help="of base training")
     parser.add_argument("--lora_seconds", type=float, default=90)
-    parser.add_argument("--deadline", type=float, default=0, help="end this many seconds after the start; sets --seconds")
-    parser.add_argument("--head_share", type=float, default=0.4, help="share of the base training on head and shoulders only")
+    parser.add_argument(
+        "--deadline", type=float, default=0, help="end this many seconds after the start; sets --seconds"
+    )
+    parser.add_argument(
+        "--head_share", type=float, default=0.4, help="share of the base training on head and shoulders only"
+    )
     parser.add_argument("--clips", type=int, default=600, help="per process")
     parser.add_argument("--clip_blocks", type=int, default=9)
     parser.add_argument("--window_blocks", type=int, default=5)
@@ -220,7 +229,9 @@ def main() -> None:
     minutes = options.clips * frames / 2 / 25 / 60 * 1.25 + 0.5
     utterances = make_corpus(minutes, "train", 300 + workers.rank, options.workers)
     workers.say(f"speech {time.monotonic() - began:.0f} s, {len(utterances)} utterances")
-    vae = VideoVae.from_state_dict(torch.load(options.ckpt / "Wan2.1_VAE.pth", weights_only=True), device, torch.float32)
+    vae = VideoVae.from_state_dict(
+        torch.load(options.ckpt / "Wan2.1_VAE.pth", weights_only=True), device, torch.float32
+    )
     seed = 200 + workers.rank
     pool = make_pool(utterances, options.ckpt, vae, options.clips, options.clip_blocks, seed, "train", device)
     contexts = encode_prompts(options.ckpt, options.prompts, 10_000 * workers.rank, device)
@@ -237,9 +248,9 @@ def main() -> None:
     workers.share_parameters(model)
     if options.compile:
         torch._dynamo.config.recompile_limit = 64
-        for block in model.blocks:
-            block.before_attention = torch.compile(block.before_attention, dynamic=False)  # type: ignore[method-assign, assignment]
-            block.after_attention = torch.compile(block.after_attention, dynamic=False)  # type: ignore[method-assign, assignment]
+        for block in model.layers():
+            for method in ("before_attention", "after_attention"):
+                setattr(block, method, torch.compile(getattr(block, method), dynamic=False))
     full = RotaryPositions(model.config.head_dim, FULL, "float16", device)
     head = CroppedRotary(model.config.head_dim, FULL, HEAD, device)
     weights = latent_weights(device)
@@ -276,7 +287,9 @@ def main() -> None:
         norm = trainer.step(progress)
         iteration += 1
         if iteration % 100 == 0:
-            workers.say(f"{time.monotonic() - clock:.0f} s it {iteration} {part} loss {float(loss):.4f} norm {norm:.2f}")
+            workers.say(
+                f"{time.monotonic() - clock:.0f} s it {iteration} {part} loss {float(loss):.4f} norm {norm:.2f}"
+            )
     trainer.average.swap()
     report: dict[str, object] = {"base_iterations": iteration, "processes": workers.count}
     out = options.out or options.ckpt
@@ -332,7 +345,9 @@ def train_low_rank(
         iteration += 1
         (first if iteration <= 10 else recent).append(final)
         if iteration % 20 == 0:
-            workers.say(f"lora {time.monotonic() - clock:.0f} s it {iteration} clean error {sum(recent[-20:]) / 20:.4f}")
+            workers.say(
+                f"lora {time.monotonic() - clock:.0f} s it {iteration} clean error {sum(recent[-20:]) / 20:.4f}"
+            )
     trainer.average.swap()
     if workers.first:
         save_low_rank(added, out / "liveavatar.safetensors")
@@ -356,7 +371,7 @@ def save_transformer(model: CausalAvatarTransformer, settings: dict[str, object]
             size = 0
         shards[-1][name] = tensor
         size += tensor.nbytes
-    index = {}
+    index: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         file = f"diffusion_pytorch_model-{number:05d}-of-{len(shards):05d}.safetensors"
         save_file(shard, folder / file, metadata={"format": "pt"})

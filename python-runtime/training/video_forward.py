@@ -14,7 +14,7 @@ from torch import Tensor
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.model.layers import KeyValue, attention
 from live_avatar.model.rope import REFERENCE_PREFILL_FRAME, RotaryPositions, rotate
-from live_avatar.model.transformer import CausalAvatarTransformer, TransformerBlock
+from live_avatar.model.transformer import CausalAvatarTransformer
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def prepare_window(
     model: CausalAvatarTransformer, conditions: WindowConditions, rotary: RotaryPositions
 ) -> PreparedWindow:
     """Run text, audio and the condition tokens."""
-    batch, blocks = conditions.prompt_of_block.shape
+    blocks = conditions.prompt_of_block.shape[1]
     embedded = model.text_embedding(conditions.contexts)
     memory = model.text_memory(embedded)
     prefill_text = [_pick(text, conditions.prompt_of_prefill) for text in memory]
@@ -67,7 +67,7 @@ def prepare_window(
     rest = model.time_conditions(torch.zeros(1, device=tokens.device))
     table = rotary.condition(REFERENCE_PREFILL_FRAME)
     hidden = tokens
-    for layer, block in enumerate(_blocks(model)):
+    for layer, block in enumerate(model.layers()):
         query, states = block.before_attention(hidden, rest.block)
         stored.append(states)
         attended = attention(rotate(query, table), rotate(states.key, table), states.value)
@@ -103,10 +103,12 @@ def window_velocity(
     time = model.time_conditions(timesteps)
     tokens = shape.block_tokens
     hidden = _stream_dtype(model.patchify(latents, None))
-    audio = [model.audio_injector.prepare(i, window.local, window.whole) for i in range(len(model.audio_injector.injector))]
+    audio = [
+        model.audio_injector.prepare(i, window.local, window.whole) for i in range(len(model.audio_injector.injector))
+    ]
     # Text and audio differ from block to block, so those parts run with blocks as the batch.
     block_time = time.block.repeat_interleave(blocks, 0)
-    for layer, block in enumerate(_blocks(model)):
+    for layer, block in enumerate(model.layers()):
         query, states = block.before_attention(hidden, time.block)
         query, key = rotate(query, window.noisy_table), rotate(states.key, window.noisy_table)
         attended = _block_causal(query, KeyValue(key, states.value), window, layer, blocks, shape)
@@ -142,7 +144,3 @@ def _stream_dtype(hidden: Tensor) -> Tensor:
 
 def _pick(states: KeyValue, index: Tensor) -> KeyValue:
     return KeyValue(states.key[index], states.value[index])
-
-
-def _blocks(model: CausalAvatarTransformer) -> list[TransformerBlock]:
-    return list(model.blocks)  # type: ignore[arg-type]

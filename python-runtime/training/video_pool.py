@@ -52,7 +52,8 @@ def encode_prompts(folder: Path, per_pair: int, seed: int, device: torch.device)
                 contexts.append(encoder.encode(sample_prompt(expression, light, seed + index, language, "train")))
     longest = max(context.shape[0] for context in contexts)
     padded = torch.stack([torch.nn.functional.pad(c.float(), (0, 0, 0, longest - c.shape[0])) for c in contexts])
-    return padded.unflatten(0, (len(EXPRESSIONS), len(LIGHTS), per_pair)).to(device)
+    grid: Tensor = padded.unflatten(0, (len(EXPRESSIONS), len(LIGHTS), per_pair)).to(device)
+    return grid
 
 
 @dataclass(slots=True)

@@ -29,6 +29,11 @@ class InjectedAudio:
     scale: Tensor
 
 
+def adaptive_norm(hidden: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Layer norm of [..., D] with the injector's own epsilon, then shift and scale; float32."""
+    return modulate(layer_norm(hidden.float(), _ADAPTIVE_EPS), shift, scale)
+
+
 class _AdaptiveNorm(nn.Module):
     """Layer norm whose shift and scale (in this order) come from the global audio token."""
 
@@ -56,10 +61,19 @@ class AudioInjector(nn.Module):
         Args:
             local: [actors, 3, tokens + 1, D]; whole: [actors, 3, 1, D], in the compute dtype.
         """
-        projections, norm = self.injector[index], self.injector_adain_layers[index]
-        assert isinstance(projections, AttentionProjections) and isinstance(norm, _AdaptiveNorm)
-        shift, scale = norm(whole.flatten(0, 1))
-        return InjectedAudio(projections.key_value(local.flatten(0, 1)), shift, scale)
+        shift, scale = self.modulation(index, whole.flatten(0, 1))
+        return InjectedAudio(self.projections(index).key_value(local.flatten(0, 1)), shift, scale)
+
+    def projections(self, index: int) -> AttentionProjections:
+        """The cross attention of injector ``index``."""
+        projections = self.injector[index]
+        assert isinstance(projections, AttentionProjections)
+        return projections
+
+    def modulation(self, index: int, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale [B, 1, D] float32 that injector ``index`` makes from global audio tokens [B, 1, D]."""
+        shift, scale = self.injector_adain_layers[index](whole)
+        return shift, scale
 
     def forward(self, index: int, hidden: Tensor, audio: InjectedAudio, routing: Tensor | None) -> Tensor:
         """Add the audio residual of injector ``index``.
@@ -72,8 +86,6 @@ class AudioInjector(nn.Module):
         Returns:
             [B, 3N, D] in the dtype of ``hidden``.
         """
-        projections = self.injector[index]
-        assert isinstance(projections, AttentionProjections)
         batch, tokens, _ = hidden.shape
         per_frame = hidden.unflatten(1, (LATENT_FRAMES_PER_BLOCK, -1)).flatten(0, 1)
         groups = audio.shift.shape[0] // LATENT_FRAMES_PER_BLOCK
@@ -82,9 +94,9 @@ class AudioInjector(nn.Module):
             if batch != 1:
                 raise ValueError(f"audio for {groups} speakers cannot be shared by a batch of {batch}")
             per_frame = per_frame.repeat(groups, 1, 1)
-        normed = modulate(layer_norm(per_frame.float(), _ADAPTIVE_EPS), audio.shift, audio.scale).to(hidden.dtype)
-        residual = projections.cross(normed, audio.memory).unflatten(0, (groups, LATENT_FRAMES_PER_BLOCK))
-        residual = residual.flatten(1, 2)
+        normed = adaptive_norm(per_frame, audio.shift, audio.scale).to(hidden.dtype)
+        residual: Tensor = self.projections(index).cross(normed, audio.memory)
+        residual = residual.unflatten(0, (groups, LATENT_FRAMES_PER_BLOCK)).flatten(1, 2)
         if groups != batch:
             weights = torch.ones(groups, tokens, 1, device=hidden.device) if routing is None else routing
             residual = (residual * weights.to(residual.dtype)).sum(0, keepdim=True)

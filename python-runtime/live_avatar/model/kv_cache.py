@@ -14,8 +14,9 @@ class KvCache:
     """One cache per denoising step and layer, laid out [reference | motion | ring].
 
     History is noisy: step i of a block sees the keys and values that step i of earlier blocks wrote (spec 0.4).
-    Motion keys are rotated once; reference keys are kept unrotated beside and rotated anew for every pass, because their
-    position rolls with the block. The ring keeps ``infer_frames / 4`` latent frames, rotated at their own positions.
+    Motion keys are rotated once; reference keys are kept unrotated beside and rotated anew for every pass, because
+    their position rolls with the block. The ring keeps ``infer_frames / 4`` latent frames, each rotated at its own
+    position.
 
     Attributes:
         key, value: [steps, layers, C + R, heads, head_dim].

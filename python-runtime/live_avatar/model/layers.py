@@ -52,8 +52,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Returns:
         [B, Tq, heads * head_dim].
     """
-    heads_first = (states.transpose(1, 2) for states in (query, key, value))
-    return functional.scaled_dot_product_attention(*heads_first).transpose(1, 2).flatten(2)
+    query, key, value = (states.transpose(1, 2) for states in (query, key, value))
+    return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
 @dataclass(slots=True)
@@ -79,8 +79,8 @@ class AttentionProjections(nn.Module):
 
     def query(self, states: Tensor) -> Tensor:
         """[B, T, D] -> normed queries [B, T, heads, head_dim]."""
-        query: Tensor = self.norm_q(self.q(states))
-        return query.unflatten(-1, (self.heads, -1))
+        query: Tensor = self.norm_q(self.q(states)).unflatten(-1, (self.heads, -1))
+        return query
 
     def key_value(self, states: Tensor) -> KeyValue:
         """[B, T, D] -> normed, unrotated keys and values [B, T, heads, head_dim]."""

@@ -13,7 +13,7 @@ RotaryRounding = Literal["float16", "none"]
 
 REFERENCE_PREFILL_FRAME = 30
 _THETA = 10_000.0
-# (first frame index, frame step, token frames, grid divisor against the latent grid) of the three motion groups (spec 4).
+# (first frame index, frame step, token frames, divisor of the latent grid) of the three motion groups (spec 4).
 _MOTION_GROUPS = ((-1, 1, 1, 2), (-3, 2, 1, 4), (-19, 5, 4, 8))
 
 

@@ -1,13 +1,15 @@
 """The causal transformer: one pass over one block (spec sections 2 and 3).
 
-The passes here are functions of explicit state: caches, positions and prepared conditions come from the session, so that
-packed steps (a batch of blocks at different steps), captured graphs and layer slices are other callers, not other models.
+The passes here are functions of explicit state: caches, positions and prepared conditions come from the session, so
+that packed steps (a batch of blocks at different steps), captured graphs and layer slices are other callers, not other
+models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +73,7 @@ class TransformerBlock(nn.Module):
         self.ffn = nn.Sequential(
             nn.Linear(config.dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, config.dim)
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
+        self.modulation = nn.Parameter(torch.zeros(1, 6, config.dim))
 
     def forward(self, hidden: Tensor, time: Tensor, attend: Attend, text: KeyValue) -> Tensor:
         """One block.
@@ -116,7 +118,7 @@ class Head(nn.Module):
         super().__init__()
         self.eps = config.eps
         self.head = Fp32Linear(config.dim, config.out_dim * _PATCH[1] * _PATCH[2])
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+        self.modulation = nn.Parameter(torch.zeros(1, 2, config.dim))
 
     def forward(self, hidden: Tensor, time: Tensor) -> Tensor:
         """[B, T, D] and time [B, D] -> [B, T, 4 * out_dim] float32."""
@@ -145,7 +147,8 @@ class CausalAvatarTransformer(nn.Module):
             config.audio_layers, config.audio_dim, dim, config.num_audio_token
         )
         self.audio_injector = AudioInjector(len(config.audio_inject_layers), dim, config.num_heads, config.eps)
-        self.trainable_cond_mask = nn.Embedding(3, dim)
+        # Zeros, not random numbers: drawing those on the meta device imports compilers for 2 s, and none are ever used.
+        self.trainable_cond_mask: nn.Embedding = nn.Embedding.from_pretrained(torch.zeros(3, dim), freeze=False)
         self.frame_packer = FramePacker(config.in_dim, dim)
         self._injector_of_block = {block: index for index, block in enumerate(config.audio_inject_layers)}
 
@@ -180,7 +183,7 @@ class CausalAvatarTransformer(nn.Module):
 
     def text_memory(self, embedded: Tensor) -> list[KeyValue]:
         """Every layer's text keys and values, from [B, text_len, D]; computed once per prompt."""
-        return [block.cross_attn.key_value(embedded) for block in self._blocks()]
+        return [block.cross_attn.key_value(embedded) for block in self.layers()]
 
     def audio_memory(self, features: Tensor) -> list[InjectedAudio]:
         """Every injector's audio conditions of one block, from features [actors, layers, A, 12]; once per block."""
@@ -218,7 +221,7 @@ class CausalAvatarTransformer(nn.Module):
         """
         table = rotary.condition(REFERENCE_PREFILL_FRAME)
         hidden = tokens
-        for layer, block in enumerate(self._blocks()):
+        for layer, block in enumerate(self.layers()):
 
             def attend(query: Tensor, states: KeyValue, layer: int = layer) -> Tensor:
                 sink(layer, states)
@@ -249,7 +252,7 @@ class CausalAvatarTransformer(nn.Module):
             [B, 16, 3, h8, w8] float32.
         """
         hidden = self.patchify(latents, pose)
-        for layer, block in enumerate(self._blocks()):
+        for layer, block in enumerate(self.layers()):
 
             def attend(query: Tensor, states: KeyValue, layer: int = layer) -> Tensor:
                 rotated = KeyValue(rotate(states.key, positions.noisy_table), states.value)
@@ -274,10 +277,12 @@ class CausalAvatarTransformer(nn.Module):
         """[B, F * N, 4 * 16] (patch row, patch column, channel fastest) -> [B, 16, F, height, width]."""
         rows, columns = height // _PATCH[1], width // _PATCH[2]
         grid = patches.unflatten(1, (-1, rows, columns)).unflatten(-1, (_PATCH[1], _PATCH[2], -1))
-        return grid.permute(0, 6, 1, 2, 4, 3, 5).flatten(-2).flatten(3, 4)
+        latents: Tensor = grid.permute(0, 6, 1, 2, 4, 3, 5).flatten(-2).flatten(3, 4)
+        return latents
 
-    def _blocks(self) -> list[TransformerBlock]:
-        return list(self.blocks)  # type: ignore[arg-type]
+    def layers(self) -> list[TransformerBlock]:
+        """``blocks`` under their own type."""
+        return cast(list[TransformerBlock], list(self.blocks))
 
 
 def block_positions(

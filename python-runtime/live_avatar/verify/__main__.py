@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -47,10 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:24} {verdict.worst:14.2e} {verdict.tolerance:11.1e}  {result}", flush=True)
     failed = sum(not verdict.passed for verdict in verdicts)
     if options.json:
-        print(json.dumps([asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]))
+        print(json.dumps([_plain(asdict(verdict)) | {"passed": verdict.passed} for verdict in verdicts]))
     else:
         print(f"{len(verdicts) - failed} of {len(verdicts)} cases pass")
     return 1 if failed or not verdicts else 0
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    """Numbers that are not numbers become null: JSON has no word for them."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from live_avatar.geometry import BLOCK_FRAMES, LATENT_FRAMES_PER_BLOCK, LatentShape
-from live_avatar.model.layers import KeyValue, layer_norm, modulate
+from live_avatar.model.audio_injector import adaptive_norm
+from live_avatar.model.layers import KeyValue, layer_norm
 from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate
-from live_avatar.model.transformer import CausalAvatarTransformer
+from live_avatar.model.transformer import CausalAvatarTransformer, ConditionSink, TimeConditions
 from live_avatar.noise import reference_frame
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
@@ -80,7 +81,7 @@ class PassRecorder:
     def run(self, blocks: int) -> None:
         """Denoise ``blocks`` blocks."""
         transformer = self._session.transformer
-        layers = transformer.blocks
+        layers = transformer.layers()
         handles = [
             layers[0].register_forward_pre_hook(lambda module, args: self._keep("hidden_in", args[0])),
             layers[0].register_forward_hook(lambda module, args, output: self._keep("hidden_block0", output)),
@@ -121,8 +122,8 @@ def time(golden: Golden, tensors: Tensors) -> Outputs:
 def text(golden: Golden, tensors: Tensors) -> Outputs:
     """Text embedding and one cross attention."""
     embedded = golden.transformer.embed_text(golden.inputs["in.ctx"])
-    block = golden.transformer.blocks[0]
-    normed = block.norm3(tensors["in.x"])
+    block = golden.transformer.layers()[0]
+    normed: Tensor = block.norm3(tensors["in.x"])
     yield "out.embedding", embedded[0, : tensors["out.embedding"].shape[0]]
     yield "out.embedding_last", embedded[0, -1]
     yield "out.norm3", normed
@@ -132,14 +133,14 @@ def text(golden: Golden, tensors: Tensors) -> Outputs:
 def norms(golden: Golden, tensors: Tensors) -> Outputs:
     """Norms on inputs so small that a wrong epsilon shows."""
     transformer, states = golden.transformer, tensors["in.x"].float()
-    block, injector = transformer.blocks[0], transformer.audio_injector
-    shift, scale = injector.injector_adain_layers[0](tensors["in.temb"].float())
+    block, injector = transformer.layers()[0], transformer.audio_injector
+    shift, scale = injector.modulation(0, tensors["in.temb"].float())
     yield "out.norm1", layer_norm(states, block.eps)
     yield "out.norm3", block.norm3(states)
     yield "out.head_norm", layer_norm(states, transformer.head.eps)
     yield "out.rms_q", block.self_attn.norm_q(states)
-    yield "out.rms_inj", injector.injector[0].norm_k(states)
-    yield "out.adain", modulate(layer_norm(states, 1e-5), shift, scale)
+    yield "out.rms_inj", injector.projections(0).norm_k(states)
+    yield "out.adain", adaptive_norm(states, shift, scale)
 
 
 def rope(golden: Golden, tensors: Tensors) -> Outputs:
@@ -201,9 +202,10 @@ def audio_encoder(golden: Golden, tensors: Tensors) -> Outputs:
 def stream(golden: Golden, tensors: Tensors) -> Outputs:
     """Streaming passes over several clips, without an anchor refresh."""
     blocks = 1 + max(int(match[1]) for name in tensors if (match := re.match(r"out\.v\.(\d+)", name)))
-    recorders = {}
-    for rounding in ("float16", "none"):
-        recorders[rounding] = PassRecorder(golden_session(golden, rounding=rounding))  # type: ignore[arg-type]
+    recorders: dict[RotaryRounding, PassRecorder] = {}
+    roundings: tuple[RotaryRounding, ...] = ("float16", "none")
+    for rounding in roundings:
+        recorders[rounding] = PassRecorder(golden_session(golden, rounding=rounding))
         recorders[rounding].run(blocks)
     for name in tensors:
         if match := re.fullmatch(r"out\.v(_exact)?\.(\d+)\.(\d+)", name):
@@ -232,14 +234,14 @@ def anchor(golden: Golden, tensors: Tensors) -> Outputs:
     keys: list[Tensor] = []
     refreshed = session.transformer.prefill
 
-    def watch(*args, **kwargs):  # type: ignore[no-untyped-def]
-        *rest, sink = args
-
+    def watch(
+        tokens: Tensor, time: TimeConditions, text: list[KeyValue], rotary: RotaryPositions, sink: ConditionSink
+    ) -> None:
         def both(layer: int, states: KeyValue) -> None:
             keys.append(states.key[0].clone())
             sink(layer, states)
 
-        refreshed(*rest, both, **kwargs)
+        refreshed(tokens, time, text, rotary, both)
 
     session.transformer.prefill = watch  # type: ignore[method-assign]
     try:

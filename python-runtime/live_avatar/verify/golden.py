@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -21,6 +21,10 @@ from live_avatar.model.rope import RotaryPositions, RotaryRounding
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.models import load_audio, load_text, load_transformer, load_vae
 from live_avatar.vae import VideoVae
+
+if TYPE_CHECKING:
+    from live_avatar.audio_features import AudioFeatureExtractor
+    from live_avatar.text import TextEncoder
 
 
 class Golden:
@@ -45,13 +49,19 @@ class Golden:
             ) from error
 
     def case_names(self) -> list[str]:
-        """Names of all cases in the manifest, without the shared inputs."""
-        names = [Path(name).stem for name in self.files if name.startswith("cases/")]
-        return [name for name in names if name != "inputs"]
+        """Names of all cases, in the manifest or on disk, without the shared inputs."""
+        listed = [Path(name).stem for name in self.files if name.startswith("cases/")]
+        found = sorted(path.stem for path in (self.folder / "cases").glob("*.safetensors"))
+        return [name for name in dict.fromkeys([*listed, *found]) if name != "inputs"]
 
     def case(self, name: str) -> dict[str, Tensor]:
         """All tensors of one case, by name."""
         return load_file(self.folder / "cases" / f"{name}.safetensors")
+
+    def outputs(self, name: str) -> set[str]:
+        """Names of the expected tensors that the manifest promises for a case."""
+        tensors: dict[str, Any] = self.files.get(f"cases/{name}.safetensors", {}).get("tensors", {})
+        return {tensor for tensor, facts in tensors.items() if facts.get("role") == "output"}
 
     def meta(self, name: str) -> dict[str, Any]:
         """Facts recorded with a case."""
@@ -98,12 +108,12 @@ class Golden:
         return load_vae(self.layout, torch.float32, torch.device("cpu"))
 
     @cached_property
-    def text_encoder(self):  # type: ignore[no-untyped-def]
+    def text_encoder(self) -> TextEncoder:
         """The text encoder in float32."""
         return load_text(self.layout, torch.float32, torch.device("cpu"))
 
     @cached_property
-    def audio_extractor(self):  # type: ignore[no-untyped-def]
+    def audio_extractor(self) -> AudioFeatureExtractor:
         """The speech feature extractor in float32."""
         return load_audio(self.layout, torch.float32, torch.device("cpu"))
 

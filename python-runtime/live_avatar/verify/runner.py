@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from live_avatar.verify import cases_model, cases_parts, cases_pipeline
@@ -112,9 +113,16 @@ def run_case(golden: Golden, name: str) -> Verdict:
     """Compute every output of a case and compare."""
     case = CASES.get(name)
     if case is None:
-        return Verdict(name, float("nan"), float("nan"), "", "this engine does not know the case")
-    tensors = golden.case(name)
+        return _not_run(name, "this engine does not know the case")
+    try:
+        tensors = golden.case(name)
+    except (OSError, SafetensorError) as error:
+        return _not_run(name, f"its file cannot be read: {error}")
     missing = {tensor for tensor in tensors if tensor.startswith("out.")}
+    if absent := golden.outputs(name) - missing:
+        return _not_run(name, f"not in its file: {_first(absent)}")
+    if not missing:
+        return _not_run(name, "it expects nothing")
     nearest, worst, problem = (-1.0, "", 0.0), 0.0, None
     try:
         for tensor, found in case(golden, tensors):
@@ -141,8 +149,16 @@ def run_case(golden: Golden, name: str) -> Verdict:
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
     if problem is None and missing:
-        problem = f"not computed: {', '.join(sorted(missing)[:3])}"
+        problem = f"not computed: {_first(missing)}"
     return Verdict(name, worst, nearest[2], nearest[1], problem)
+
+
+def _not_run(case: str, problem: str) -> Verdict:
+    return Verdict(case, float("nan"), float("nan"), "", problem)
+
+
+def _first(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:3])
 
 
 def _tolerance(case: str, tensor: str) -> Tolerance:
