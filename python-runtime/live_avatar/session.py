@@ -127,7 +127,6 @@ class Session:
             device,
         )
         self._decoder_state = vae.new_decoder_state()
-        self._decoder_primed = False
         self._time = transformer.time_conditions(torch.tensor(self.schedule.timesteps))
         self._condition_time = transformer.time_conditions(torch.zeros(1))
         self._routing = None if conditions.routing is None else conditions.routing.to(device)
@@ -180,9 +179,8 @@ class Session:
     @torch.inference_mode()
     def decode_block(self, latents: Tensor) -> Tensor:
         """Decode a block's latents [1, 16, 3, h8, w8] in the running stream: float32 [12, 3, H, W] in [-1, 1]."""
-        if not self._decoder_primed:
+        if not self._decoder_state.started:
             self.vae.prime_decoder(self.conditions.motion[:, :, :PRIMING_LATENTS], self._decoder_state)
-            self._decoder_primed = True
         return self.vae.stream_decode(latents, self._decoder_state)[0].transpose(0, 1)
 
     @torch.inference_mode()
@@ -220,7 +218,6 @@ class Session:
         # Copies, in the same memory order: the saved tensors may be views of a mapped file.
         device = self.transformer.device
         self._decoder_state.load_tensors({key: part.to(device, copy=True) for key, part in parts["decoder"].items()})
-        self._decoder_primed = True
         self.reference = saved.tensors["reference"].to(device, copy=True)
         self.block = saved.block
         self._anchored = saved.anchored

@@ -46,7 +46,8 @@ def case() -> TensorSource:
 
 def recording(name: str) -> Samples:
     with wave.open(str(GOLDEN / f"media/{name}.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    return samples.astype(np.float32) / np.float32(32768)
 
 
 @pytest.mark.parametrize("name", FILES)

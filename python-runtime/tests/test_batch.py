@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from live_avatar.batch import (
     read_summary,
     run_batch,
 )
+from live_avatar.cli.generate import load_model
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.media.frames import frame_hashes
 from tests.cli_material import CKPT, LORA, PORTRAIT, PROMPT, SPEECH, json_lines, picture, run
@@ -288,8 +290,12 @@ def test_the_command_end_to_end(
     monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
     torch.set_num_threads(1)
     loads: list[object] = []
-    load = command.load_model
-    monkeypatch.setattr(command, "load_model", lambda *arguments: loads.append(0) or load(*arguments))
+
+    def load(*arguments: Any) -> Any:
+        loads.append(0)
+        return load_model(*arguments)
+
+    monkeypatch.setattr(command, "load_model", load)
     shutil.copy(SPEECH, tmp_path / "one.wav")
     picture(tmp_path / "face.png")
     (tmp_path / "jobs.csv").write_text(

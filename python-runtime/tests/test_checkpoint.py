@@ -49,7 +49,8 @@ class Net(nn.Module):
         self.second = nn.Linear(3, 2, bias=False)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(values))
+        result: torch.Tensor = self.second(self.first(values))
+        return result
 
 
 def net_tensors(dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:

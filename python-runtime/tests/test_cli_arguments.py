@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import live_avatar.cli as cli
 from live_avatar.checkpoint.lora import LORA_FILE_NAME, PUBLISHED_LORA
 from live_avatar.cli import flags, main
 from live_avatar.cli.arguments import boolean, with_underscores
@@ -290,7 +291,7 @@ def test_subcommands_of_others_are_called_with_the_rest(monkeypatch: pytest.Monk
             seen.append(arguments)
             return 7
 
-    monkeypatch.setattr(cli.importlib, "import_module", lambda name: Module)
+    monkeypatch.setattr(importlib, "import_module", lambda name: Module)
     assert [main([name, "--x", "y"]) for name in ("verify", "bench", "worker")] == [7, 7, 7]
     assert seen == [["--x", "y"]] * 3
 
@@ -306,9 +307,9 @@ def test_a_reader_that_goes_away_is_no_fault(monkeypatch: pytest.MonkeyPatch) ->
             return 99
 
     moved: list[int] = []
-    monkeypatch.setattr(cli.importlib, "import_module", lambda name: Module)
+    monkeypatch.setattr(importlib, "import_module", lambda name: Module)
     monkeypatch.setattr(sys, "stdout", Stdout())
-    monkeypatch.setattr(cli.os, "dup2", lambda source, target: moved.append(target))
+    monkeypatch.setattr(os, "dup2", lambda source, target: moved.append(target))
     assert main(["inspect"]) == 0
     assert moved == [99]
 

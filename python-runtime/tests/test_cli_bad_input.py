@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_a_size_above_memory_names_the_largest_that_fits(
 
     monkeypatch.setattr("psutil.virtual_memory", Memory)
     picture(folder / "big.png", 1024, 1024)
-    changes = {"image": folder / "big.png", "size": "1024*1024"}
+    changes: dict[str, Any] = {"image": folder / "big.png", "size": "1024*1024"}
     message = refused(capsys, folder, "SIZE_TOO_LARGE_FOR_MEMORY", **changes)
     refused(capsys, folder, "SIZE_TOO_LARGE_FOR_MEMORY", "plan", **changes)
     fits = message.split('--size "')[1].split('"')[0]

@@ -92,7 +92,8 @@ def test_output_sizes(case: dict[str, Any]) -> None:
 
 @cases("latent_shapes")
 def test_latent_shapes(case: dict[str, Any]) -> None:
-    shape = LatentShape.of_picture(*case["picture"], case["infer_frames"])
+    width, height = case["picture"]
+    shape = LatentShape.of_picture(width, height, case["infer_frames"])
     assert case == {
         "picture": case["picture"],
         "infer_frames": shape.infer_frames,

@@ -163,8 +163,8 @@ def test_precisions_are_those_of_the_engine() -> None:
     names = {torch.float32: "fp32", torch.bfloat16: "bf16"}
     machine = Machine.detect("cpu")
     for precision in ("auto", "fp32", "bf16"):
-        real = choose_precisions(precision, torch.device("cpu"))  # type: ignore[arg-type]
-        planned = actual_precisions(precision, machine)  # type: ignore[arg-type]
+        real = choose_precisions(precision, torch.device("cpu"))
+        planned = actual_precisions(precision, machine)
         assert planned == (names[real.denoiser], names[real.vae])
     assert actual_precisions("auto", dataclasses.replace(machine, device="cuda:0")) == ("bf16", "bf16")
 

@@ -80,7 +80,8 @@ def test_lips_close_for_bilabials_and_open_for_vowels() -> None:
 
 def test_width_and_rounding_follow_the_vowel() -> None:
     def held(vowel: str) -> np.ndarray:
-        return visemes.mouth_track([Phoneme(vowel, 0.0)], 0.6)[7]
+        frame: np.ndarray = visemes.mouth_track([Phoneme(vowel, 0.0)], 0.6)[7]
+        return frame
 
     (open_i, wide_i, round_i), (open_u, wide_u, round_u), (open_a, _, round_a) = held("iː"), held("uː"), held("ɑː")
     assert wide_i > 0.9

@@ -1,4 +1,4 @@
-"""``python -m live_avatar.bench.child FILE COMMAND …`` runs a ``live-avatar`` command and notes its peak memory in FILE."""
+"""``python -m live_avatar.bench.child FILE COMMAND …`` runs ``live-avatar COMMAND …`` and notes its peak memory."""
 
 from __future__ import annotations
 

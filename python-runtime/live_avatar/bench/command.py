@@ -43,6 +43,12 @@ class Run:
         return self.of_kind("plan")[0][1]
 
     @property
+    def size(self) -> str:
+        """Size of the pictures."""
+        width, height = self.plan["size"]
+        return f"{width}*{height}"
+
+    @property
     def result(self) -> Record:
         """What came of it."""
         return self.of_kind("result")[0][1]

@@ -54,6 +54,9 @@ def _run(arguments: list[str]) -> None:
         "setup": {name: _plain(getattr(setup, name)) for name in Setup.__dataclass_fields__},
         "parts": {},
     }
+    # Written at once, so that a wrong path is known before the measuring, and then after every part.
+    if options.json is not None:
+        _write(options.json, report)
     for part in parts:
         report["parts"][part] = _measure(part, setup, machine)
         if options.json is not None:

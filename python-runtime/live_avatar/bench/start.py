@@ -20,7 +20,7 @@ import torch
 torch_there = time.perf_counter()
 import live_avatar.pipeline, live_avatar.models, live_avatar.render_run
 engine_there = time.perf_counter()
-import live_avatar.text, live_avatar.audio_features
+from transformers import UMT5EncoderModel, Wav2Vec2Model
 print(torch_there - started, engine_there - torch_there, time.perf_counter() - engine_there)
 """
 

@@ -33,7 +33,7 @@ def _figures(setup: Setup, run: Run, output_bytes: int) -> Iterator[Figure]:
         return limit if setup.has_bars else None
 
     frames = int(run.result["generated_frames"])
-    made = f"{frames} frames of {run.plan['width']}*{run.plan['height']}, {output_bytes / 1e6:.1f} MB"
+    made = f"{frames} frames of {run.size}, {output_bytes / 1e6:.1f} MB"
     yield at_most(f"{setup.seconds:g} s of sound, start to end", run.seconds, "s", bar(TOTAL_BAR_SECONDS), made)
     loaded = next(at for at, record in run.of_kind("stage") if record["stage"] == "load" and _complete(record))
     first_clip = run.of_kind("clip")[0][0]
@@ -41,7 +41,8 @@ def _figures(setup: Setup, run: Run, output_bytes: int) -> Iterator[Figure]:
     yield at_most("first clip on disk after", first_clip, "s", bar(FIRST_CLIP_BAR_SECONDS), note)
     seconds = float(run.result["seconds"])
     yield Figure("frames a second, model loaded", frames / seconds, "frames/s", note="conditions and join included")
-    yield at_most("most memory of the process", run.peak_bytes / 1e9, "GB", bar(PEAK_BAR_GB), "resident; 1 GB = 10^9 B")
+    planned = f"resident; the plan said {run.plan['memory']['peak'] / 1e9:.2f} GB"
+    yield at_most("most memory of the process", run.peak_bytes / 1e9, "GB", bar(PEAK_BAR_GB), planned)
     states = [record for _, record in run.of_kind("state")]
     spent = float(run.result["state_seconds"])
     largest = max((state["bytes"] for state in states), default=0)

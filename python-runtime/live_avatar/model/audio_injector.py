@@ -89,7 +89,8 @@ class AudioInjector(nn.Module):
         batch, tokens, _ = hidden.shape
         per_frame = hidden.unflatten(1, (LATENT_FRAMES_PER_BLOCK, -1)).flatten(0, 1)
         groups = audio.shift.shape[0] // LATENT_FRAMES_PER_BLOCK
-        if groups != batch:
+        speakers = routing is not None or groups != batch
+        if speakers:
             # Several speakers act on one sample: each sees the same hidden states.
             if batch != 1:
                 raise ValueError(f"audio for {groups} speakers cannot be shared by a batch of {batch}")
@@ -97,7 +98,7 @@ class AudioInjector(nn.Module):
         normed = adaptive_norm(per_frame, audio.shift, audio.scale).to(hidden.dtype)
         residual: Tensor = self.projections(index).cross(normed, audio.memory)
         residual = residual.unflatten(0, (groups, LATENT_FRAMES_PER_BLOCK)).flatten(1, 2)
-        if groups != batch:
+        if speakers:
             weights = torch.ones(groups, tokens, 1, device=hidden.device) if routing is None else routing
             residual = (residual * weights.to(residual.dtype)).sum(0, keepdim=True)
         return hidden + residual

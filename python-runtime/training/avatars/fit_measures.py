@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--avatars", type=int, default=400)
     parser.add_argument("--frames", type=int, default=16, help="drawn frames per avatar")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clips", type=int, default=20, help="unseen clips of 100 frames for the check")
     parser.add_argument("--combinations", type=int, default=200, help="unseen combinations for the labels")
