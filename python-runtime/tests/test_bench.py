@@ -10,6 +10,7 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_bars_hold_for_the_demo_as_it_ships_only() -> None:
 def test_a_render_is_held_to_its_bars() -> None:
     plan = {"kind": "plan", "size": [384, 256], "memory": {"peak": 2e9}}
     result = {"kind": "result", "generated_frames": 125, "seconds": 80.0, "state_seconds": 0.4}
-    records = [
+    records: list[tuple[float, dict[str, Any]]] = [
         (3.0, plan),
         (5.0, {"kind": "stage", "stage": "load", "done": 40, "total": 100}),
         (9.0, {"kind": "stage", "stage": "load", "done": 100, "total": 100}),

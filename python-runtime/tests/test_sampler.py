@@ -7,13 +7,13 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from live_avatar.errors import UserError
-from live_avatar.sampler import MAX_STEPS, SHIFT, TRAIN_TIMESTEPS, make_schedule
+from live_avatar.sampler import MAX_STEPS, make_schedule
 
 ALL_STEPS = range(1, MAX_STEPS + 1)
 
 
 def published(steps: int) -> FlowMatchEulerDiscreteScheduler:
-    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=TRAIN_TIMESTEPS, shift=SHIFT)
+    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
     scheduler.set_timesteps(steps, device="cpu")
     return scheduler
 

@@ -1,7 +1,7 @@
 """How good the demo model is, measured on finished videos of people, voices and words it has never met.
 
-``python -m training.benchmark [--only vae,lips,lora,prompt,identity] [--json FILE]`` prints a row a figure with its bar.
-All pictures are measured after the whole path: portrait file, sound file, prompt, the real ``render()``, H.264, decoder.
+``python -m training.benchmark [--only vae,lips,lora,prompt,identity] [--json FILE]`` prints figures and their bars.
+All pictures are measured after the whole path: portrait file, sound file, prompt, real ``render()``, H.264, decoder.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Studio:
             Image.fromarray(pixels).save(path)
         return path
 
-    def video(self, index: int, subject: Subject, clips: int | None = None, samples: Track | None = None) -> Frames:
+    def video(
+        self, index: int, subject: Subject, clips: int | None = None, samples: NDArray[np.float32] | None = None
+    ) -> Frames:
         """Render and read back: uint8 [T, 256, 384, 3]."""
         sound = self.folder / f"voice{index}.wav"
         write_wav(sound, subject.speech.samples if samples is None else samples)

@@ -99,7 +99,8 @@ def _figures(setup: Setup, run: Run, seen: MemoryRun, left: int, video: int) -> 
     if line is None:
         yield Figure("memory slope", math.nan, "kB/min", bar=bar, note=f"too few clips to say; {clips}")
     else:
-        verdict, met = "indistinguishable from zero" if line.is_flat else "not zero", line.is_flat
+        met: bool | None = line.is_flat
+        verdict = "indistinguishable from zero" if met else "not zero"
         if setup.minutes < _SHORTEST_MINUTES:
             verdict, met = f"not judged under {_SHORTEST_MINUTES:g} minutes", None
         note = f"{verdict}; standard error {line.error / _KB:.1f}; {clips}"
