@@ -216,7 +216,7 @@ def lora_rows(studio: Studio, base: Studio, count: int, say: Callable[[str], Non
     ]
 
 
-def identity(studio: Studio, say: Callable[[str], None]) -> list[Row]:
+def identity(studio: Studio, people: int, say: Callable[[str], None]) -> list[Row]:
     """Colours and sharpness over a minute."""
     parts, total, index = [], 0, 0
     while total < IDENTITY_SECONDS * MODEL_SAMPLE_RATE:
@@ -225,7 +225,7 @@ def identity(studio: Studio, say: Callable[[str], None]) -> list[Row]:
         index += 1
     sound = np.concatenate(parts)[: IDENTITY_SECONDS * MODEL_SAMPLE_RATE]
     rows = []
-    for number in range(2):
+    for number in range(people):
         subject = make_subject(200 + number * len(EXPRESSIONS))
         plain = "A person speaks calmly with a neutral expression in natural daylight."
         subject = Subject(subject.look, subject.speech, "neutral", "day", plain)
@@ -241,7 +241,7 @@ def identity(studio: Studio, say: Callable[[str], None]) -> list[Row]:
         sharp = measures.sharpness(frames)
         change = float(sharp[-50:].mean() / sharp[12:62].mean() - 1)
         text = ", ".join(f"{region} {value:.1f}" for region, value in drift.items())
-        say(f"identity {number + 1}/2: {text}, sharpness {change:+.1%}")
+        say(f"identity {number + 1}/{people}: {text}, sharpness {change:+.1%}")
         rows.append(
             Row(f"60 s, person {number + 1}: worst second's colour drift", text, "5 delta E", max(drift.values()) < 5)
         )
@@ -311,6 +311,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=20, help="lip-sync clips")
     parser.add_argument("--lora_clips", type=int, default=6, help="clips made with and without the LoRA")
     parser.add_argument("--prompts", type=int, default=50)
+    parser.add_argument("--people", type=int, default=2, help="60-second videos")
     parser.add_argument("--vae_clips", type=int, default=4)
     parser.add_argument("--keep", type=Path, default=None, help="keep portraits, sounds and videos in this folder")
     parser.add_argument("--json", type=Path, default=None)
@@ -337,7 +338,7 @@ def main() -> int:
         if "prompt" in parts:
             rows += prompts(studio, options.prompts, say)
         if "identity" in parts:
-            rows += identity(studio, say)
+            rows += identity(studio, options.people, say)
     print(table(rows))
     if options.json is not None:
         options.json.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1))

@@ -26,7 +26,6 @@ from live_avatar.vae.timeline import (
 # cache: decoding three at once takes 1.4 to 1.8 times as long.
 _LATENTS_PER_PASS_CPU = 1
 _LATENTS_PER_PASS_GPU = 3
-_STATISTICS = ("latent_mean", "latent_std")
 
 
 class VideoVae(nn.Module):
@@ -69,8 +68,7 @@ class VideoVae(nn.Module):
         """Build the network that fits ``weights`` and load them, strictly.
 
         Args:
-            weights: published names -> tensors; ``latent_mean`` and ``latent_std`` [z] may be added and then replace
-                the published statistics.
+            weights: published names -> tensors.
 
         Raises:
             UserError: ``VAE_WEIGHTS_INVALID`` when names or shapes do not fit.
@@ -78,11 +76,8 @@ class VideoVae(nn.Module):
         config = VaeConfig.from_state_dict({name: tensor.shape for name, tensor in weights.items()})
         with torch.device("meta"):
             vae = cls(config)
-        parameters = {name: tensor for name, tensor in weights.items() if name not in _STATISTICS}
         try:
-            if len(weights) - len(parameters) == 1:
-                raise ValueError("latent_mean and latent_std belong together")
-            vae.load_state_dict(parameters, strict=True, assign=True)
+            vae.load_state_dict(dict(weights), strict=True, assign=True)
         except (RuntimeError, ValueError) as error:
             raise UserError(
                 "VAE_WEIGHTS_INVALID",
@@ -93,8 +88,6 @@ class VideoVae(nn.Module):
             ) from error
         vae.to(device=device, dtype=dtype)
         vae.use_channels_last()
-        if len(parameters) < len(weights):
-            vae.set_latent_statistics(weights["latent_mean"], weights["latent_std"])
         return vae.eval().requires_grad_(False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -112,20 +105,6 @@ class VideoVae(nn.Module):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last_3d)
             elif isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-
-    def set_latent_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Replace the latent mean and standard deviation ([z], std > 0); they become part of ``state_dict()``.
-
-        Raises:
-            ValueError: wrong shape, or a deviation that is not positive and finite.
-        """
-        for name, value in (("latent_mean", mean), ("latent_std", std)):
-            if value.shape != (self.config.latent_channels,):
-                raise ValueError(f"{name} must have {self.config.latent_channels} entries")
-            value = value.detach().to(device=self.latent_mean.device, dtype=torch.float32, copy=True)
-            if not bool(value.isfinite().all()) or (name == "latent_std" and not bool((value > 0).all())):
-                raise ValueError(f"{name} must be finite and a standard deviation positive")
-            self.register_buffer(name, value)
 
     def normalise(self, latents: Tensor) -> Tensor:
         """Raw posterior means [B,z,L,h,w] to the unit scale the video model works in, float32."""
