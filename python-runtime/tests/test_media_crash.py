@@ -90,15 +90,15 @@ def test_kill_at_any_file_operation_then_go_on(tmp_path: Path, audio: Path, unin
 
 def test_kill_at_random_moments_then_go_on(tmp_path: Path, audio: Path, uninterrupted: Path) -> None:
     whole = hashes(uninterrupted)
-    random_number = random.Random(5)
+    clips = sorted(random.Random(5).sample(range(1, FRAMES // INFER_FRAMES), 5))
     kills = 0
-    for _ in range(5):
+    for wanted in clips:
         process = start(tmp_path, audio)
-        try:
-            process.wait(timeout=random_number.uniform(0.0, 0.25))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            kills += process.wait() == -signal.SIGKILL
+        # Wherever the process is when that many clips have appeared: between, or within, any of its file operations.
+        while process.poll() is None and len(list(tmp_path.glob("clip_*.m4s"))) < wanted:
+            pass
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
         check_only_whole_files(tmp_path, whole)
     assert kills > 0
     finish_and_compare(tmp_path, audio, uninterrupted)

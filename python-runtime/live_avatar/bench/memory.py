@@ -15,10 +15,11 @@ from live_avatar.bench.settings import Setup
 from live_avatar.bench.sound import write_looped
 from live_avatar.geometry import FRAMES_PER_SECOND
 
-_SETTLING = 0.1
+# A process is at its full size once it has heard two segments of speech, of a minute each (``speech_track``).
+_SETTLING_MINUTES = 2.0
 _FEWEST_SAMPLES = 8
 # In a shorter run one step of the allocator outweighs everything.
-_SHORTEST_MINUTES = 2.0
+_SHORTEST_MINUTES = 4.0
 _NEGLIGIBLE_PER_MINUTE = 0.001
 _FRAMES_PER_MINUTE = 60 * FRAMES_PER_SECOND
 _KB = 1000.0
@@ -44,9 +45,7 @@ class Trend:
 
 
 def trend(x: Sequence[float], y: Sequence[float]) -> Trend | None:
-    """The line through (x, y) without their first tenth; ``None`` with under 8 samples left."""
-    skipped = math.ceil(len(x) * _SETTLING)
-    x, y = x[skipped:], y[skipped:]
+    """The line through (x, y); ``None`` with under 8 samples."""
     count = len(x)
     if count < _FEWEST_SAMPLES:
         return None
@@ -93,7 +92,8 @@ def measure_memory(setup: Setup, samples: list[dict[str, float]]) -> Iterator[Fi
 
 
 def _figures(setup: Setup, run: Run, seen: MemoryRun, left: int, video: int) -> Iterator[Figure]:
-    line = trend(seen.minutes, seen.resident)
+    settled = sum(minute < _SETTLING_MINUTES for minute in seen.minutes)
+    line = trend(seen.minutes[settled:], seen.resident[settled:])
     clips = f"{len(seen.minutes)} clips, {run.size}, {setup.minutes:g} min of sound"
     bar = "zero"
     if line is None:
@@ -105,7 +105,7 @@ def _figures(setup: Setup, run: Run, seen: MemoryRun, left: int, video: int) -> 
             verdict, met = f"not judged under {_SHORTEST_MINUTES:g} minutes", None
         note = f"{verdict}; standard error {line.error / _KB:.1f}; {clips}"
         yield Figure("memory slope", line.slope / _KB, "kB/min", bar=bar, met=met, note=note)
-        note = f"mean {line.mean / 1e6:,.1f} MB; the first tenth is left out of the slope"
+        note = f"mean {line.mean / 1e6:,.1f} MB; the first {_SETTLING_MINUTES:g} minutes are left out of the slope"
         yield Figure("memory after the last clip", seen.resident[-1] / 1e6, "MB", note=note)
     yield Figure("most memory of the process", run.peak_bytes / 1e6, "MB")
     yield Figure(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from live_avatar import __version__
 from live_avatar.errors import Cancelled, UserError
+from live_avatar.threads import prepare_threads
 
 OK, INTERNAL_ERROR, USER_ERROR, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UserError as error:
             return _report(error, arguments)
     name, rest = arguments[0], arguments[1:]
+    prepare_threads()
     try:
         status: int = importlib.import_module(_COMMANDS[name][0]).main(rest)
         sys.stdout.flush()

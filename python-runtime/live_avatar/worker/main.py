@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Sequence
 
+from live_avatar.threads import prepare_threads
 from live_avatar.worker.stdio import claim_standard_streams, read_lines, use_utf8, write_message
 
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulthandler.enable()
     # So that cuda:N is the same card here and in the driver's own tools.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    prepare_threads()
     try:
         from live_avatar.worker.engine import Engine
         from live_avatar.worker.facts import hello, memory_bytes
