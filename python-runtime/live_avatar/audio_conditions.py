@@ -10,6 +10,7 @@ from torch import Tensor
 
 from live_avatar.audio_features import AudioFeatureExtractor, frame_features
 from live_avatar.geometry import BLOCK_FRAMES
+from live_avatar.numerics import return_unused_memory
 from live_avatar.speech_track import SpeechTrack
 
 
@@ -62,4 +63,5 @@ class BlockFeatures:
             self._computed[speaker] = None  # frees the old features before the new ones need room
             features = self._extractor().features(track.samples(segment), track.statistics)
             computed = self._computed[speaker] = _Computed(segment, features)
+            return_unused_memory()
         return computed.features
