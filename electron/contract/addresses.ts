@@ -1,0 +1,29 @@
+import type { Quality } from "./document/project-document.schema.ts";
+
+/**
+ * Addresses of files over HTTP, relative to the studio's origin. Ids are the only thing in them: paths never leave the server.
+ * All answer GET and HEAD with ranges and need the session's cookie.
+ */
+const part = encodeURIComponent;
+
+/** The imported file as it is. */
+export const mediaAddress = (projectId: string, mediaId: string): string => `/files/${part(projectId)}/media/${part(mediaId)}`;
+/** A JPEG of an imported picture, at most `height` (120, 360 or 1080) pixels high, upright. */
+export const pictureAddress = (projectId: string, mediaId: string, height: 120 | 360 | 1080): string => `/files/${part(projectId)}/picture/${part(mediaId)}/${String(height)}`;
+/** Peaks of an imported recording: see `peaks.ts`. */
+export const peaksAddress = (projectId: string, mediaId: string, level: number): string => `/files/${part(projectId)}/peaks/${part(mediaId)}/${String(level)}`;
+/** `init.mp4` of a take. `version` is the first clip's content hash: encoder settings may differ between renders. */
+export const clipInitAddress = (projectId: string, quality: Quality, takeId: string, version: string): string => `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/init/${part(version)}`;
+/** One finished clip: a media segment that follows `init.mp4`. Times in it count from the take's start. */
+export const clipAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string): string =>
+  `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/clips/${String(clip)}/${part(contentHash)}`;
+/** A JPEG of a clip's first frame, 90 pixels high. */
+export const clipThumbnailAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string): string => `${clipAddress(projectId, quality, takeId, clip, contentHash)}/thumbnail`;
+/** The timeline's sound, mixed as the viewer will hear it (AAC in MP4), of the saved `revision`. */
+export const mixAddress = (projectId: string, revision: number): string => `/files/${part(projectId)}/mix/${String(revision)}`;
+/** Portrait or voice of a shipped example. */
+export const exampleAddress = (example: string, file: "portrait" | "voice"): string => `/examples/${part(example)}/${file}`;
+/** Where a file is uploaded with PUT; answers `{ "uploadId": … }`. */
+export const uploadAddress = (name: string): string => `/upload?name=${part(name)}`;
+/** Where the typed RPC is served over WebSocket. */
+export const rpcAddress = "/rpc";

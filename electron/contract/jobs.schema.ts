@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { idSchema, qualitySchema } from "./document/project-document.schema.ts";
+import { faultSchema } from "./fault.schema.ts";
+
+/** What of the timeline a render covers. `stale` renders what is not fresh, `range` up to the out point (earlier clips are kept). */
+export const renderScopeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("all") }),
+  z.object({ kind: z.literal("stale") }),
+  z.object({ kind: z.literal("range"), start: z.int().min(0), end: z.int().min(1) }),
+]);
+export type RenderScope = z.infer<typeof renderScopeSchema>;
+
+/** `mp4` copies the finished clips with sound of the original quality; the excerpts encode anew. Frames count from the timeline's start. */
+export const exportRequestSchema = z.discriminatedUnion("format", [
+  z.object({ format: z.literal("mp4"), range: z.object({ start: z.int().min(0), end: z.int().min(1) }).nullable() }),
+  z.object({ format: z.enum(["webm", "gif"]), range: z.object({ start: z.int().min(0), end: z.int().min(1) }), width: z.int().min(32).max(4096) }),
+  z.object({ format: z.literal("png"), frame: z.int().min(0) }),
+  z.object({ format: z.literal("wav"), range: z.object({ start: z.int().min(0), end: z.int().min(1) }).nullable() }),
+  /** Captions made from the prompts' markers or an imported file are written beside the video. */
+  z.object({ format: z.literal("srt") }),
+]);
+export type ExportRequest = z.infer<typeof exportRequestSchema>;
+
+export const jobWorkSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("render"), quality: qualitySchema, scope: renderScopeSchema }),
+  z.object({ kind: z.literal("export"), quality: qualitySchema, request: exportRequestSchema, /** Shown to the user; the full path stays with the server. */ fileName: z.string() }),
+]);
+export type JobWork = z.infer<typeof jobWorkSchema>;
+
+const progress = {
+  clipsDone: z.int().min(0),
+  clipsTotal: z.int().min(0),
+  /** Clips taken over from an earlier render, counted in `clipsDone`. */
+  clipsReused: z.int().min(0),
+};
+const time = z.number();
+
+/** Times are milliseconds since 1970, of the server's clock, for display only: nothing is decided by them. */
+export const jobStateSchema = z.discriminatedUnion("status", [
+  z.object({ status: z.literal("queued"), ...progress, /** It had begun before and goes on from there. */ resumes: z.boolean() }),
+  z.object({
+    status: z.literal("running"),
+    ...progress,
+    startedAt: time,
+    /** What it does now, in words: "Loading the model", "Clip 12". */
+    doing: z.string(),
+    takeId: idSchema.nullable(),
+    clip: z.int().min(0).nullable(),
+    /** Share of the clip under way, 0 to 1. */
+    clipShare: z.number().min(0).max(1),
+    framesPerSecond: z.number().nullable(),
+    secondsLeft: z.number().nullable(),
+    memoryBytes: z.number().nullable(),
+    /** Seconds since the worker last said anything; the page says what it waits for when this grows. */
+    silentSeconds: z.number(),
+  }),
+  z.object({ status: z.literal("stopping"), ...progress, then: z.enum(["paused", "cancelled"]) }),
+  z.object({ status: z.literal("paused"), ...progress }),
+  z.object({ status: z.literal("cancelled"), ...progress, endedAt: time }),
+  z.object({ status: z.literal("finished"), ...progress, endedAt: time, seconds: z.number(), framesPerSecond: z.number().nullable(), bytes: z.number(), warnings: z.array(z.string()) }),
+  z.object({ status: z.literal("failed"), ...progress, endedAt: time, fault: faultSchema, /** Clip it failed at, counted on the timeline. */ clip: z.int().min(0).nullable() }),
+]);
+export type JobState = z.infer<typeof jobStateSchema>;
+
+export const jobSchema = z.object({
+  id: idSchema,
+  projectId: idSchema,
+  projectName: z.string(),
+  createdAt: time,
+  work: jobWorkSchema,
+  state: jobStateSchema,
+});
+export type Job = z.infer<typeof jobSchema>;
+
+/** One point of the queue page's charts. */
+export const loadSampleSchema = z.object({
+  at: time,
+  framesPerSecond: z.number().nullable(),
+  gpus: z.array(z.object({ uuid: z.string(), utilisation: z.number().nullable(), memoryUsedBytes: z.number().nullable(), temperature: z.number().nullable() })),
+  memoryUsedBytes: z.number(),
+  diskFreeBytes: z.number(),
+});
+export type LoadSample = z.infer<typeof loadSampleSchema>;

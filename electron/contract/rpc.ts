@@ -1,0 +1,162 @@
+import { eventIterator, oc } from "@orpc/contract";
+import { z } from "zod";
+import { idSchema, projectDocumentSchema, qualitySchema } from "./document/project-document.schema.ts";
+import { faultSchema, findingSchema } from "./fault.schema.ts";
+import { exportRequestSchema, jobSchema, loadSampleSchema, renderScopeSchema } from "./jobs.schema.ts";
+import { estimateSchema, machineReportSchema, modelSchema, setupCheckSchema, workerStateSchema } from "./machine.schema.ts";
+import { takeOutputSchema } from "./outputs.schema.ts";
+import { settingsSchema } from "./settings.schema.ts";
+
+/** Every refusal of the server is this one typed error; its data is what the user reads. */
+const base = oc.errors({ FAULT: { data: faultSchema } });
+const projectId = z.object({ projectId: idSchema });
+const jobId = z.object({ jobId: idSchema });
+
+/** Where a file comes from: uploaded over HTTP (`PUT /upload?name=`), or chosen in a native dialog or dropped on the window (the shell registers the path). */
+export const fileSourceSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("upload"), uploadId: z.string().max(100) }),
+  z.object({ kind: z.literal("handle"), handle: z.string().max(100) }),
+  /** A file of a shipped example, as listed by `projects.examples`. */
+  z.object({ kind: z.literal("example"), example: z.string().max(100), file: z.enum(["portrait", "voice"]) }),
+]);
+export type FileSource = z.infer<typeof fileSourceSchema>;
+
+/** Where a file goes: a path chosen in a native dialog, or a download link (web mode). */
+export const fileTargetSchema = z.discriminatedUnion("kind", [z.object({ kind: z.literal("handle"), handle: z.string().max(100) }), z.object({ kind: z.literal("download") })]);
+export type FileTarget = z.infer<typeof fileTargetSchema>;
+
+export const projectSummarySchema = z.object({
+  id: idSchema,
+  name: z.string(),
+  folder: z.string(),
+  changedAt: z.number(),
+  frames: z.number(),
+  /** Address of a picture for the list, or null. */
+  thumbnail: z.string().nullable(),
+  state: z.enum(["ok", "missing", "damaged", "newer"]),
+});
+export type ProjectSummary = z.infer<typeof projectSummarySchema>;
+
+export const openedProjectSchema = z.object({
+  document: projectDocumentSchema,
+  /** Rises by one with each saved change. */
+  revision: z.int(),
+  folder: z.string(),
+  outputs: z.array(takeOutputSchema),
+  /** Ids of media whose file is not there. */
+  missingMedia: z.array(idSchema),
+  /** What the user should know after opening: recovered from a backup, read-only folder, migrated from an older version. */
+  notices: z.array(faultSchema),
+  readOnly: z.boolean(),
+});
+export type OpenedProject = z.infer<typeof openedProjectSchema>;
+
+export const projectEventSchema = z.discriminatedUnion("kind", [
+  /** Another window saved. `windowId` is the one that did it. */
+  z.object({ kind: z.literal("saved"), revision: z.int(), windowId: z.string(), document: projectDocumentSchema }),
+  z.object({ kind: z.literal("written"), revision: z.int() }),
+  z.object({ kind: z.literal("write-failed"), fault: faultSchema }),
+  /** Clips of one take came or went. */
+  z.object({ kind: z.literal("output"), output: takeOutputSchema }),
+  z.object({ kind: z.literal("missing-media"), mediaIds: z.array(idSchema) }),
+]);
+export type ProjectEvent = z.infer<typeof projectEventSchema>;
+
+export const materialCheckSchema = z.object({
+  findings: z.array(findingSchema),
+  /** Portraits: what the model will see, in pixels of the upright picture. */
+  crop: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).nullable(),
+  faces: z.array(z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number(), score: z.number().nullable() })),
+  videoSize: z.object({ width: z.int(), height: z.int() }).nullable(),
+});
+export type MaterialCheck = z.infer<typeof materialCheckSchema>;
+
+export const contract = {
+  system: {
+    info: base.output(z.object({ version: z.string(), mode: z.enum(["desktop", "web"]), platform: z.string(), dataFolder: z.string(), demoModelOnly: z.boolean(), locale: z.string(), canReveal: z.boolean() })),
+    /** The engine worker, as it changes. First event at once. */
+    worker: base.output(eventIterator(workerStateSchema)),
+    restartWorker: base.output(z.object({})),
+    setupChecks: base.output(eventIterator(z.array(setupCheckSchema))),
+    fix: base.input(z.object({ checkId: z.string() })).output(z.object({})),
+  },
+  hardware: {
+    /** While anybody listens, measured anew every two seconds. First event at once with what is known. */
+    watch: base.output(eventIterator(machineReportSchema)),
+    loadHistory: base.output(z.array(loadSampleSchema)),
+  },
+  settings: {
+    get: base.output(settingsSchema),
+    change: base.input(settingsSchema.partial()).output(settingsSchema),
+    watch: base.output(eventIterator(settingsSchema)),
+  },
+  projects: {
+    list: base.output(z.array(projectSummarySchema)),
+    examples: base.output(z.array(z.object({ id: z.string(), name: z.string(), prompt: z.string(), seconds: z.number(), thumbnail: z.string(), portraitUrl: z.string(), voiceUrl: z.string() }))),
+    /** A new project; with an example, filled with its portrait, voice and prompt. */
+    create: base.input(z.object({ name: z.string().max(200).nullable(), example: z.string().nullable() })).output(z.object({ projectId: idSchema })),
+    /** Opens a project of the list, or a `project.avatar` chosen in a dialog. */
+    open: base.input(z.discriminatedUnion("kind", [z.object({ kind: z.literal("id"), projectId: idSchema }), z.object({ kind: z.literal("handle"), handle: z.string() })])).output(openedProjectSchema),
+    /**
+     * The whole document after one edit. Refused with PROJECT_CHANGED_ELSEWHERE when `baseRevision` is not the newest:
+     * two windows cannot overwrite each other without a word.
+     */
+    save: base.input(z.object({ projectId: idSchema, baseRevision: z.int(), windowId: z.string().max(64), document: projectDocumentSchema })).output(z.object({ revision: z.int() })),
+    /** Resolves when everything is on disk. */
+    flush: base.input(projectId).output(z.object({ revision: z.int() })),
+    watch: base.input(projectId).output(eventIterator(projectEventSchema)),
+    rename: base.input(z.object({ projectId: idSchema, name: z.string().min(1).max(200) })).output(z.object({})),
+    duplicate: base.input(projectId).output(z.object({ projectId: idSchema })),
+    /** Moves the folder to the system's wastebasket or, where there is none, to the studio's own. */
+    remove: base.input(projectId).output(z.object({})),
+    /** A copy with its media, without rendered clips, as a folder or (web) a download. */
+    collect: base.input(z.object({ projectId: idSchema, target: fileTargetSchema })).output(z.object({ url: z.string().nullable() })),
+    reveal: base.input(projectId).output(z.object({})),
+  },
+  media: {
+    /** Copies a file into the project and describes it. The caller adds it to the document. */
+    import: base.input(z.object({ projectId: idSchema, source: fileSourceSchema })).output(z.object({ media: projectDocumentSchema.shape.media.element })),
+    /** Puts a found file back in the place of a missing one; refused with MEDIA_DIFFERENT unless it is the same or `force`. */
+    locate: base.input(z.object({ projectId: idSchema, mediaId: idSchema, source: fileSourceSchema, force: z.boolean() })).output(z.object({ media: projectDocumentSchema.shape.media.element })),
+    check: base.input(z.object({ projectId: idSchema, mediaId: idSchema, quality: qualitySchema })).output(materialCheckSchema),
+    checkPrompt: base.input(z.object({ text: z.string().max(20_000) })).output(z.array(findingSchema)),
+  },
+  render: {
+    estimate: base.input(z.object({ projectId: idSchema, quality: qualitySchema, scope: renderScopeSchema })).output(estimateSchema),
+    /** What each preset would take on this machine, for the length of this project (or one minute without sound). */
+    presets: base.input(z.object({ projectId: idSchema.nullable() })).output(z.array(z.object({ preset: z.string(), estimate: estimateSchema }))),
+  },
+  jobs: {
+    watch: base.output(eventIterator(z.array(jobSchema))),
+    render: base.input(z.object({ projectId: idSchema, quality: qualitySchema, scope: renderScopeSchema })).output(z.object({ jobId: idSchema })),
+    export: base.input(z.object({ projectId: idSchema, quality: qualitySchema, request: exportRequestSchema, target: fileTargetSchema })).output(z.object({ jobId: idSchema })),
+    pause: base.input(jobId).output(z.object({})),
+    resume: base.input(jobId).output(z.object({})),
+    cancel: base.input(jobId).output(z.object({})),
+    retry: base.input(jobId).output(z.object({})),
+    /** Off the list; files stay. Only jobs that have ended. */
+    forget: base.input(jobId).output(z.object({})),
+    /** To this place among those that wait. */
+    move: base.input(z.object({ jobId: idSchema, position: z.int().min(0) })).output(z.object({})),
+    log: base.input(jobId).output(z.object({ text: z.string() })),
+    reveal: base.input(jobId).output(z.object({})),
+    /** Address of a finished export, to play or download. */
+    resultUrl: base.input(jobId).output(z.object({ url: z.string() })),
+  },
+  models: {
+    list: base.output(z.array(modelSchema)),
+    watch: base.output(eventIterator(z.array(modelSchema))),
+    verify: base.input(z.object({ modelId: z.string() })).output(z.object({})),
+    addFolder: base.input(z.object({ handle: z.string() })).output(z.object({})),
+    removeFolder: base.input(z.object({ modelId: z.string() })).output(z.object({})),
+  },
+  diagnostics: {
+    /** A text to send to somebody who helps. Without paths and prompts unless asked for. */
+    report: base.input(z.object({ withPaths: z.boolean(), withPrompts: z.boolean() })).output(z.object({ text: z.string() })),
+    /** Looks at the machine, the worker and the last jobs, and names what it finds (mission section 4). */
+    troubles: base.output(z.array(z.object({ fault: faultSchema, action: z.enum(["retry-lower", "test-link", "restart-worker", "check-inputs", "check-models", "free-disk", "other-port"]).nullable(), jobId: idSchema.nullable() }))),
+    /** Runs the action of a trouble. */
+    help: base.input(z.object({ action: z.string(), jobId: idSchema.nullable() })).output(z.object({ text: z.string() })),
+  },
+};
+export type Contract = typeof contract;
