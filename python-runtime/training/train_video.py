@@ -1,8 +1,8 @@
 """Train the demo denoiser, then its LoRA for the four-step schedule.
 
 Run ``torchrun --nproc-per-node N -m training.train_video --ckpt ../resources/models/demo --seconds 420``.
-The base is trained on all noise levels; the LoRA on exactly the four levels it will be sampled at, on the states its
-own steps produce, so that what the sampler feeds it is what it has seen.
+The base is trained on all noise levels, like a model meant for many steps; the LoRA on exactly the four levels it will
+be sampled at, on the states its own steps produce, so that what the sampler feeds it is what it has seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from live_avatar.checkpoint.config import DitConfig
@@ -178,14 +178,9 @@ def latent_weights(device: torch.device) -> Tensor:
 
 
 def base_sigmas(batch: int, random: torch.Generator) -> Tensor:
-    """Noise levels of a batch: half on the four-step schedule's three large ones, half spread over all."""
-    pick = torch.rand(batch, generator=random)
+    """Noise levels of a batch, spread over all with the shift of 3 that the published base was trained with."""
     spread = torch.rand(batch, generator=random)
-    schedule = make_schedule(4).sigmas
-    sigmas = 3 * spread / (1 + 2 * spread)
-    for low, high, value in ((0.0, 0.2, schedule[0]), (0.2, 0.38, schedule[1]), (0.38, 0.55, schedule[2])):
-        sigmas[(pick >= low) & (pick < high)] = value
-    return sigmas.clamp_min(0.005)
+    return (3 * spread / (1 + 2 * spread)).clamp_min(0.005)
 
 
 def main() -> None:
@@ -195,6 +190,7 @@ def main() -> None:
         "--ckpt", type=Path, required=True, help="folder with VAE, text encoder and wav2vec; the result goes there"
     )
     parser.add_argument("--out", type=Path, default=None, help="write the denoiser and the LoRA here instead")
+    parser.add_argument("--resume", type=Path, default=None, help="folder with a denoiser to go on from")
     parser.add_argument("--seconds", type=float, default=420, help="of base training")
     parser.add_argument("--lora_seconds", type=float, default=90)
     parser.add_argument(
@@ -210,7 +206,7 @@ def main() -> None:
     parser.add_argument("--head_batch", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--lora_rate", type=float, default=1e-3)
-    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--rank", type=int, default=32)
     parser.add_argument("--prompts", type=int, default=64, help="per pair of labels")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--compile", action="store_true")
@@ -244,7 +240,10 @@ def main() -> None:
     settings = model_config(options.ckpt, contexts.shape[-1])
     shapes = {"casual_audio_encoder.weights": (1, pool.audio.shape[1], 1, 1)}
     model = CausalAvatarTransformer(DitConfig.from_dict(settings, shapes)).to(device)
-    initialise(model)
+    if options.resume is None:
+        initialise(model)
+    else:
+        model.load_state_dict(read_transformer(options.resume))
     workers.share_parameters(model)
     if options.compile:
         torch._dynamo.config.recompile_limit = 64
@@ -357,6 +356,14 @@ def train_low_rank(
         "clean_error_first": sum(first) / max(1, len(first)),
         "clean_error_last": sum(recent[-40:]) / max(1, len(recent[-40:])),
     }
+
+
+def read_transformer(folder: Path) -> dict[str, Tensor]:
+    """The denoiser's tensors as :func:`save_transformer` wrote them."""
+    tensors: dict[str, Tensor] = {}
+    for shard in sorted(folder.glob("diffusion_pytorch_model-*.safetensors")):
+        tensors |= load_file(shard)
+    return tensors
 
 
 def save_transformer(model: CausalAvatarTransformer, settings: dict[str, object], folder: Path) -> None:

@@ -18,14 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="live-avatar verify", description="Check the engine against golden data.")
     parser.add_argument("--golden", type=Path, required=True, help="folder with golden.json, cases/ and ckpt/")
     parser.add_argument("--case", action="append", help="only this case (may be repeated)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N; always in float32")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of a table")
     options = parser.parse_args(arguments)
 
+    from live_avatar.numerics import choose_device
     from live_avatar.verify.golden import Golden
     from live_avatar.verify.runner import run_case
 
     try:
-        golden = Golden(options.golden)
+        golden = Golden(options.golden, choose_device(options.device))
         names = golden.case_names()
         if options.case and (unknown := set(options.case) - set(names)):
             raise UserError(

@@ -291,7 +291,7 @@ def _prefill_states(golden: Golden, rounding: RotaryRounding) -> list[KeyValue]:
         transformer.condition_tokens(inputs["in.ref"], inputs["in.motion"]),
         transformer.time_conditions(torch.zeros(1)),
         transformer.text_memory(transformer.embed_text(inputs["in.ctx"])),
-        RotaryPositions(golden.config.head_dim, golden.shape, rounding, torch.device("cpu")),
+        RotaryPositions(golden.config.head_dim, golden.shape, rounding, golden.device),
         lambda layer, layer_states: states.append(layer_states),
     )
     return states

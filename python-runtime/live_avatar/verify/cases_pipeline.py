@@ -95,7 +95,7 @@ def _still(golden: Golden) -> Tensor:
     height, width = golden.settings["e2e_size"]
     picture = open_picture(golden.folder / "media" / "e2e.png").image
     width, height = choose_output_size(height * width, *picture.size)
-    return picture_to_tensor(fit_picture(picture, width, height, border="black"))[None]
+    return picture_to_tensor(fit_picture(picture, width, height, border="black"))[None].to(golden.device)
 
 
 def _start(golden: Golden, reference: Tensor, motion: Tensor, anchor_clip: int | None) -> _Run:

@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 
 
 class Golden:
-    """Lazy access to one golden folder; every model is loaded in float32 on the CPU.
+    """Lazy access to one golden folder; every model is loaded in float32.
+
+    Args:
+        device: where models and tensors of the cases are.
 
     Raises:
         UserError: ``GOLDEN_UNREADABLE`` when the folder has no usable manifest.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: torch.device | None = None) -> None:
         self.folder = folder
+        self.device = device or torch.device("cpu")
         try:
             self.manifest: dict[str, Any] = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
             self.settings: dict[str, Any] = self.manifest["config"]
@@ -56,7 +60,7 @@ class Golden:
 
     def case(self, name: str) -> dict[str, Tensor]:
         """All tensors of one case, by name."""
-        return load_file(self.folder / "cases" / f"{name}.safetensors")
+        return load_file(self.folder / "cases" / f"{name}.safetensors", device=str(self.device))
 
     def outputs(self, name: str) -> set[str]:
         """Names of the expected tensors that the manifest promises for a case."""
@@ -100,22 +104,22 @@ class Golden:
 
     def load_transformer(self, transform: Transform | None) -> CausalAvatarTransformer:
         """The denoiser in float32, its weights passed through ``transform`` while loading."""
-        return load_transformer(self.layout, torch.float32, torch.device("cpu"), transform)
+        return load_transformer(self.layout, torch.float32, self.device, transform)
 
     @cached_property
     def vae(self) -> VideoVae:
         """The VAE in float32."""
-        return load_vae(self.layout, torch.float32, torch.device("cpu"))
+        return load_vae(self.layout, torch.float32, self.device)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The text encoder in float32."""
-        return load_text(self.layout, torch.float32, torch.device("cpu"))
+        return load_text(self.layout, torch.float32, self.device)
 
     @cached_property
     def audio_extractor(self) -> AudioFeatureExtractor:
         """The speech feature extractor in float32."""
-        return load_audio(self.layout, torch.float32, torch.device("cpu"))
+        return load_audio(self.layout, torch.float32, self.device)
 
     @property
     def config(self) -> DitConfig:
@@ -129,4 +133,4 @@ class Golden:
 
     def rotary(self, rounding: RotaryRounding = "float16") -> RotaryPositions:
         """Rotary positions at the golden sizes."""
-        return RotaryPositions(self.config.head_dim, self.shape, rounding, torch.device("cpu"))
+        return RotaryPositions(self.config.head_dim, self.shape, rounding, self.device)

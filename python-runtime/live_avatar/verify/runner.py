@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from live_avatar.numerics import repeatable
 from live_avatar.verify import cases_model, cases_parts, cases_pipeline
 from live_avatar.verify.golden import Golden
 
@@ -125,11 +126,12 @@ def run_case(golden: Golden, name: str) -> Verdict:
         return _not_run(name, "it expects nothing")
     nearest, worst, problem = (-1.0, "", 0.0), 0.0, None
     try:
-        for tensor, found in case(golden, tensors):
+        # What the cases make themselves (positions, time steps) belongs on the same device as what they read.
+        for tensor, found in _on_device(golden, case, tensors):
             if tensor not in missing:
                 continue
             missing.discard(tensor)
-            expected = tensors[tensor]
+            found, expected = found.cpu(), tensors[tensor].cpu()
             if found.shape != expected.shape:
                 problem = problem or f"{tensor} is {list(found.shape)}, expected {list(expected.shape)}"
                 continue
@@ -151,6 +153,11 @@ def run_case(golden: Golden, name: str) -> Verdict:
     if problem is None and missing:
         problem = f"not computed: {_first(missing)}"
     return Verdict(name, worst, nearest[2], nearest[1], problem)
+
+
+def _on_device(golden: Golden, case: Case, tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    with torch.device(golden.device), repeatable(golden.device):
+        yield from case(golden, tensors)
 
 
 def _not_run(case: str, problem: str) -> Verdict:
