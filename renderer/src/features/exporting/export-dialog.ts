@@ -1,0 +1,4 @@
+import { createStore } from "zustand/vanilla";
+
+/** Whether the export dialog is open. */
+export const exportDialog = createStore<{ readonly open: boolean }>(() => ({ open: false }));
