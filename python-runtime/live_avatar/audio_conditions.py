@@ -61,7 +61,7 @@ class BlockFeatures:
             if self._on_segment is not None:
                 self._on_segment(speaker, segment, len(track.segments))
             self._computed[speaker] = None  # frees the old features before the new ones need room
-            features = self._extractor().features(track.samples(segment), track.statistics)
+            features = self._extractor().features(track.samples(segment), track.segments[segment].statistics)
             computed = self._computed[speaker] = _Computed(segment, features)
             return_unused_memory()
         return computed.features

@@ -9,7 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class StageEvent:
-    """A long act began or moved: ``load``, ``audio``, ``prompt``, ``portrait``, ``prefill``, ``resume``, ``join``."""
+    """A long act began or moved.
+
+    ``stage``: ``load``, ``audio``, ``prompt``, ``portrait``, ``prefill``, ``resume``, ``save`` or ``join``.
+    """
 
     stage: str
     done: int
@@ -30,11 +33,20 @@ class BlockEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Bytes on a card: held by tensors, and by the process for them."""
+
+    allocated: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClipEvent:
     """A clip is on disk as a finished segment.
 
     ``frames`` counts frames of this clip, ``content_hash`` chains over all clips before it, ``reused`` is true when the
-    segment was found on disk from an earlier run.
+    segment was found on disk from an earlier run, ``frames_per_second`` is the pace over the last clips, and
+    ``device_memory`` the memory on the card, if there is one.
     """
 
     clip: int
@@ -46,6 +58,8 @@ class ClipEvent:
     reused: bool
     seconds: float
     memory_bytes: int
+    frames_per_second: float | None = None
+    device_memory: DeviceMemory | None = None
     kind: Literal["clip"] = "clip"
 
 
@@ -71,9 +85,9 @@ class WarningEvent:
 
 @dataclass(frozen=True, slots=True)
 class DoneEvent:
-    """The finished video is in place."""
+    """The finished video is in place; without an output (``path`` is ``None``) its clips are."""
 
-    path: str
+    path: str | None
     frames: int
     seconds: float
     frames_per_second: float

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from live_avatar.checkpoint.config import DitConfig
-from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, LatentShape
+from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, LatentShape, clips_for_frames
 
 ActualPrecision = Literal["fp32", "bf16"]
 BYTES: dict[ActualPrecision, int] = {"fp32": 4, "bf16": 2}
@@ -149,19 +149,21 @@ class DiskUse:
 
     Attributes:
         segments: finished clips in the job folder.
-        final: the joined video.
-        states: saved states; two are kept, a third is written before the oldest goes.
+        final: the joined video, 0 when clips only are made.
+        states: saved states; without a budget two are kept and a third is written before the oldest goes.
+        state: one of them.
         sound: prepared sound for model and viewer.
     """
 
     segments: int
     final: int
     states: int
+    state: int
     sound: int
 
     @property
     def peak(self) -> int:
-        """All of it at once, just before the job folder is removed."""
+        """All of it at once, just before an output is in place and the job folder removed."""
         return self.segments + self.final + self.states + self.sound
 
 
@@ -172,14 +174,22 @@ def disk_use(
     frames: int,
     precision: ActualPrecision,
     vae_precision: ActualPrecision,
+    *,
+    joined: bool = True,
+    state_budget: int | None = None,
 ) -> DiskUse:
-    """Disk space for ``frames`` frames."""
+    """Disk space for ``frames`` frames, ``joined`` to one video in the end or not.
+
+    ``state_budget``: see :class:`live_avatar.render.RenderJob`.
+    """
     seconds = frames / FRAMES_PER_SECOND
     picture = int(frames * shape.width * shape.height * 64 * _ENCODED_BITS_PER_PIXEL / 8)
     video = picture + int(seconds * _AUDIO_BYTES_PER_SECOND)
     state = kv_cache_bytes(sizes.config, shape, steps, precision) + decoder_state_bytes(sizes, shape, vae_precision)
     sound = int(seconds * (_AUDIO_BYTES_PER_SECOND + _MODEL_SOUND_BYTES_PER_SECOND))
-    return DiskUse(segments=video, final=video, states=_STATES_ON_DISK * state, sound=sound)
+    clips = clips_for_frames(frames, shape.infer_frames)
+    states = _STATES_ON_DISK if state_budget is None else min(state_budget // state, clips - 1)
+    return DiskUse(video, video if joined else 0, states * state, state, sound)
 
 
 @dataclass(frozen=True, slots=True)

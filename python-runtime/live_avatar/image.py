@@ -98,11 +98,23 @@ def fit_picture(
             _short_side_size(image.width, image.height, min(width, height)), Image.Resampling.BILINEAR
         )
         return _centre_crop_padded(resized, width, height)
-    scale = max(width / image.width, height / image.height)
-    covering = max(width, round(image.width * scale)), max(height, round(image.height * scale))
+    covering, (left, top) = _cover(image.size, width, height)
     resized = image.resize(covering, Image.Resampling.BILINEAR)
-    left, top = (resized.width - width) // 2, (resized.height - height) // 2
     return resized.crop((left, top, left + width, top + height))
+
+
+def covered_box(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
+    """What :func:`fit_picture` keeps of a picture of ``size`` that covers: (x, y, width, height) in its pixels."""
+    covering, (left, top) = _cover(size, width, height)
+    across, down = size[0] / covering[0], size[1] / covering[1]
+    return left * across, top * down, width * across, height * down
+
+
+def _cover(size: tuple[int, int], width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size that a picture is scaled to, and the left top corner of the part kept of it."""
+    scale = max(width / size[0], height / size[1])
+    covering = max(width, round(size[0] * scale)), max(height, round(size[1] * scale))
+    return covering, ((covering[0] - width) // 2, (covering[1] - height) // 2)
 
 
 def picture_to_tensor(image: Image.Image) -> Tensor:

@@ -40,6 +40,7 @@ class FinishedClip:
         frames: video frames in it.
         content_hash: what it was made from (:mod:`live_avatar.clip_hash`).
         sha256, bytes: of its file.
+        prompt, sound: what of the content hash the clip's own prompts and sound are; empty in older records.
     """
 
     index: int
@@ -47,6 +48,8 @@ class FinishedClip:
     content_hash: str
     sha256: str
     bytes: int
+    prompt: str = ""
+    sound: str = ""
 
 
 class JobFolder:
@@ -67,17 +70,27 @@ class JobFolder:
         """Record what this job is."""
         atomic_write_json(self.path / _JOB, job)
 
-    def keep_fresh_clips(self, expected: Sequence[str], hash_file: Callable[[Path], str]) -> list[FinishedClip]:
-        """The leading clips that are whole on disk and made from what is wanted now; all others are deleted."""
-        found = self._recorded()
+    def keep_fresh_clips(
+        self, expected: Sequence[str], hash_file: Callable[[Path], str], *, keep_rest: bool = False
+    ) -> list[FinishedClip]:
+        """The leading clips that are whole on disk and made from what is wanted now; all others are deleted.
+
+        With ``keep_rest`` clips past the last one wanted stay if all wanted ones are fresh: they go on from these.
+        """
+        found = self.recorded()
         fresh: list[FinishedClip] = []
         for clip in found[: fresh_count(expected, [clip.content_hash for clip in found])]:
             path = self.path / clip_name(clip.index)
             if not path.is_file() or path.stat().st_size != clip.bytes or hash_file(path) != clip.sha256:
                 break
             fresh.append(clip)
-        self._keep_only(fresh)
+        rest = found[len(fresh) :] if keep_rest and len(fresh) == len(expected) else []
+        self._keep_only([*fresh, *rest])
         return fresh
+
+    def recorded_hashes(self) -> list[str]:
+        """Content hashes of the clips on record, from clip 0 on."""
+        return [clip.content_hash for clip in self.recorded()]
 
     def forget_clips(self) -> None:
         """Delete every clip and the playlist."""
@@ -106,7 +119,7 @@ class JobFolder:
             elif entry.name != _LOCK:
                 entry.unlink(missing_ok=True)
 
-    def _recorded(self) -> list[FinishedClip]:
+    def recorded(self) -> list[FinishedClip]:
         """Clips 0, 1, … as recorded; a line cut off by a crash and all after it do not count."""
         clips: list[FinishedClip] = []
         try:

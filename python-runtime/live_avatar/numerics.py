@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from live_avatar.errors import UserError
+from live_avatar.events import DeviceMemory
 from live_avatar.take import Precision
 
 
@@ -91,6 +92,13 @@ def repeatable(device: torch.device) -> Iterator[None]:
         yield
     finally:
         cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = before
+
+
+def device_memory(device: torch.device) -> DeviceMemory | None:
+    """Memory that this process has on a card, or ``None`` on a processor. From any thread."""
+    if device.type != "cuda":
+        return None
+    return DeviceMemory(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
 
 
 def return_unused_memory() -> None:

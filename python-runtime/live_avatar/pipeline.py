@@ -49,6 +49,41 @@ class PipelineOptions:
     precision: Precision = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What would be loaded.
+
+    Attributes:
+        lora: its file, or ``None``.
+        fingerprint: identity of all weights and precisions; part of every clip's content hash.
+    """
+
+    layout: CheckpointLayout
+    lora: LoraFile | None
+    device: torch.device
+    precisions: Precisions
+    fingerprint: str
+
+
+def identify_weights(options: PipelineOptions) -> Weights:
+    """Find and identify the files of a model without loading it: a second for the published one.
+
+    Raises:
+        UserError: ``DEVICE_UNAVAILABLE``, ``LORA_…`` and ``CHECKPOINT_…`` codes.
+    """
+    from live_avatar.checkpoint.fingerprint import weights_fingerprint
+    from live_avatar.checkpoint.layout import CheckpointLayout
+    from live_avatar.numerics import choose_device, choose_precisions
+
+    layout = CheckpointLayout.find(options.ckpt_dir)
+    device = choose_device(options.device)
+    precisions = choose_precisions(options.precision, device)
+    lora = None if options.lora is None else _checked_lora(layout, options.lora)
+    files = layout.files if lora is None else (*layout.files, lora.path)
+    described = f"{weights_fingerprint(files)} {lora is not None} {precisions.denoiser} {precisions.vae}"
+    return Weights(layout, lora, device, precisions, hashlib.sha256(described.encode()).hexdigest())
+
+
 class Pipeline:
     """Denoiser and VAE in memory; text and speech encoders are loaded when first needed. Make it with :meth:`load`.
 
@@ -88,23 +123,15 @@ class Pipeline:
         Raises:
             UserError: ``DEVICE_UNAVAILABLE``, ``LORA_…``, ``VAE_WEIGHTS_INVALID`` and any ``CHECKPOINT_…`` code.
         """
-        from live_avatar.checkpoint.fingerprint import weights_fingerprint
-        from live_avatar.checkpoint.layout import CheckpointLayout
         from live_avatar.models import load_transformer, load_vae
-        from live_avatar.numerics import choose_device, choose_precisions
 
         def report(done: int, text: str) -> None:
             if on_event is not None:
                 on_event(StageEvent("load", done, _LOAD_TOTAL, text))
 
         report(0, "Looking at the model files")
-        layout = CheckpointLayout.find(options.ckpt_dir)
-        device = choose_device(options.device)
-        precisions = choose_precisions(options.precision, device)
-        lora = None if options.lora is None else _checked_lora(layout, options.lora)
-        files = layout.files if lora is None else (*layout.files, lora.path)
-        described = f"{weights_fingerprint(files)} {lora is not None} {precisions.denoiser} {precisions.vae}"
-        fingerprint = hashlib.sha256(described.encode()).hexdigest()
+        weights = identify_weights(options)
+        layout, lora, device, precisions = weights.layout, weights.lora, weights.device, weights.precisions
         transformer = load_transformer(
             layout,
             precisions.denoiser,
@@ -116,7 +143,7 @@ class Pipeline:
         vae = load_vae(layout, precisions.vae, device)
         report(_LOAD_TOTAL, "The model is loaded")
         path = None if lora is None else lora.path
-        return cls(layout, path, transformer, vae, device, precisions, fingerprint)
+        return cls(layout, path, transformer, vae, device, precisions, weights.fingerprint)
 
     def encode_prompts(self, texts: Iterable[str], on_event: EventSink | None = None) -> dict[str, Tensor]:
         """Text encoder outputs [L, text_dim] of the given cleaned prompts; recent prompts are remembered.

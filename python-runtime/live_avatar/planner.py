@@ -159,10 +159,12 @@ def plan(
         infer_frames=job.infer_frames,
         sample_steps=job.sample_steps,
         num_clip=job.num_clip,
-        disk_available=disk_free(job.output),
+        disk_available=disk_free(job.output or job.folder),
         precision=precision,
         with_lora=lora is not None,
         speed_folder=speed_folder,
+        joined=job.output is not None,
+        state_budget=job.state_budget_bytes,
     )
 
 
@@ -180,6 +182,8 @@ def make_plan(
     precision: Precision = "auto",
     with_lora: bool = True,
     speed_folder: Path | None = None,
+    joined: bool = True,
+    state_budget: int | None = None,
 ) -> Plan:
     """The plan for facts that are already known; reads nothing but the speed record.
 
@@ -201,7 +205,16 @@ def make_plan(
     wanted_frames = max(1, math.ceil(audio_seconds * FRAMES_PER_SECOND - 1e-6))
     frames = wanted_frames if num_clip is None else min(wanted_frames, num_clip * infer_frames)
     blocks = -(-frames // BLOCK_FRAMES)
-    disk = disk_use(sizes, shape, sample_steps, frames, denoiser_precision, vae_precision)
+    disk = disk_use(
+        sizes,
+        shape,
+        sample_steps,
+        frames,
+        denoiser_precision,
+        vae_precision,
+        joined=joined,
+        state_budget=state_budget,
+    )
     key = SpeedKey(
         device=machine.name,
         threads=machine.threads,

@@ -23,7 +23,7 @@ class RenderJob:
         image: portrait.
         audio: recordings; several are several speakers, mixed for the viewer.
         prompts: spans over the whole take, the first from block 0.
-        output: the finished MP4.
+        output: the finished MP4, or ``None`` to make clips only: then ``work_dir`` keeps everything for later renders.
         size: requested (width, height): an area budget; the aspect comes from the portrait.
         base_seed: seed of every random number.
         infer_frames: video frames per clip.
@@ -34,13 +34,18 @@ class RenderJob:
         rotary_rounding: see :class:`live_avatar.take.RenderSettings`.
         overwrite: replace a finished output.
         keep_clips: keep the segments and the playlist after the join.
-        work_dir: folder of the job, by default ``<output without suffix>.parts``.
+        work_dir: folder of the job, by default ``<output without suffix>.parts``; has to be given without ``output``.
+        state_budget_bytes: disk that saved states may take, spread over the take so that an edit anywhere finds one
+            shortly before it; ``None`` keeps the two newest, which is enough to continue.
+        speech_cuts: frames at which the sound is cut into utterances, each heard and normalised by itself, ascending;
+            one outside the sound (0, or its end) says that what is there is one utterance. Empty: a recording, see
+            :mod:`live_avatar.speech_track`.
     """
 
     image: Path
     audio: tuple[Path, ...]
     prompts: tuple[PromptSpan, ...]
-    output: Path
+    output: Path | None
     size: tuple[int, int]
     base_seed: int
     infer_frames: int = 48
@@ -52,11 +57,17 @@ class RenderJob:
     overwrite: bool = False
     keep_clips: bool = False
     work_dir: Path | None = None
+    state_budget_bytes: int | None = None
+    speech_cuts: tuple[int, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where the job's files lie until it is done."""
-        return self.work_dir or self.output.with_suffix(".parts")
+        if self.work_dir is not None:
+            return self.work_dir
+        if self.output is None:
+            raise ValueError("a job without an output needs a work_dir")
+        return self.output.with_suffix(".parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class RenderResult:
     """A finished video.
 
     Attributes:
-        output: its path.
+        output: its path, or ``None`` when clips only were wanted.
         frames, clips: how long it is.
         seconds: time this run took.
         reused_clips: clips found finished from an earlier run.
@@ -73,7 +84,7 @@ class RenderResult:
         warnings: (code, sentence).
     """
 
-    output: Path
+    output: Path | None
     frames: int
     clips: int
     seconds: float
@@ -88,7 +99,8 @@ def render(job: RenderJob, pipeline: Pipeline, on_event: EventSink, should_stop:
 
     Finished clips lie in ``job.folder`` as they are made. After a crash, a kill or a cancel, the same call continues
     from the last saved state and the video comes out as if nothing had happened. On success the folder is deleted, or
-    with ``keep_clips`` reduced to playlist and segments.
+    with ``keep_clips`` reduced to playlist and segments. Without an output nothing is joined and nothing deleted: the
+    same call again finds every clip finished, and after an edit makes anew what the edit changed.
 
     Args:
         on_event: called from this thread.
@@ -106,8 +118,9 @@ def render(job: RenderJob, pipeline: Pipeline, on_event: EventSink, should_stop:
     from live_avatar.take_inputs import check_job
 
     check_job(job)
-    check_output(job.output, overwrite=job.overwrite)
-    check_writable(job.output.parent)
+    if job.output is not None:
+        check_output(job.output, overwrite=job.overwrite)
+        check_writable(job.output.parent)
     with open_job_folder(job.folder) as folder, repeatable(pipeline.device):
         try:
             result = RenderRun(job, pipeline, folder, on_event, should_stop).run()
@@ -115,5 +128,6 @@ def render(job: RenderJob, pipeline: Pipeline, on_event: EventSink, should_stop:
             if folder.previous_job() is None:  # an input was refused: nothing there is worth keeping
                 folder.remove(keep_clips=False)
             raise
-        folder.remove(keep_clips=job.keep_clips)
+        if job.output is not None:
+            folder.remove(keep_clips=job.keep_clips)
     return result

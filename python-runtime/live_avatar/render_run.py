@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,12 @@ from live_avatar.clip_hash import clip_hashes
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import BlockEvent, ClipEvent, DoneEvent, EventSink, StageEvent, StateEvent, WarningEvent
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
-from live_avatar.init_part import same_format
 from live_avatar.job_folder import FinishedClip, JobFolder
 from live_avatar.media.join import join_segments
 from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
 from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
 from live_avatar.noise import SeededDraws
+from live_avatar.numerics import device_memory
 from live_avatar.pipeline import Pipeline
 from live_avatar.portrait import motion_latents, reference_latent
 from live_avatar.pose_video import PoseVideo
@@ -36,7 +37,11 @@ from live_avatar.render import RenderJob, RenderResult
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
 from live_avatar.state_store import StateFile, StateStore
-from live_avatar.take_inputs import TakeInputs, changed_parts, read_inputs
+from live_avatar.take_identity import changed_parts, clip_parts
+from live_avatar.take_inputs import TakeInputs, read_inputs
+
+# Clips that the pace is told over.
+_PACE_CLIPS = 8
 
 
 @dataclass(slots=True)
@@ -63,64 +68,72 @@ class RenderRun:
         self.folder = folder
         self.emit = on_event
         self.should_stop = should_stop
-        self.states = StateStore(folder.path)
+        self.states = StateStore(folder.path, job.state_budget_bytes)
         self.warnings: list[tuple[str, str]] = []
         self._process = psutil.Process()
         self._started = time.monotonic()
         self._finished: list[int] = []
         self._awaited: list[_Timing] = []
         self._generated_frames = 0
+        self._parts: list[tuple[str, str]] = []
+        self._paces: deque[tuple[int, float]] = deque(maxlen=_PACE_CLIPS)
+        # Clips after which a state is kept even when others are thinned out.
+        self._pinned: int | None = None
 
     def run(self) -> RenderResult:
         """Do all of it; see :func:`live_avatar.render.render`."""
         inputs = self._read_inputs()
         self._check_stop()
-        expected = clip_hashes(inputs.common(self.pipeline.weights_fingerprint), inputs.describe_clips())
+        clips = list(inputs.take.describe_clips())
+        expected = clip_hashes(inputs.take.common(self.pipeline.weights_fingerprint), clips)
+        self._parts = [clip_parts(clip) for clip in clips]
         writer, fresh = self._open_folder(inputs, expected)
+        self.states.keep_only(self.folder.recorded_hashes())
         with writer:
             self._report_reused(inputs, fresh)
-            if len(fresh) < inputs.clips:
+            if len(fresh) < inputs.take.clips:
                 self._generate(inputs, expected, writer, len(fresh))
+            else:
+                self.emit(StageEvent("resume", 1, 1, f"All {inputs.take.clips} clips are finished already"))
         write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=True)
-        self._join(inputs)
+        self.states.thin()
+        if self.job.output is not None:
+            self._join(inputs, self.job.output)
         return self._result(inputs, len(fresh))
 
     def _read_inputs(self) -> TakeInputs:
         self.emit(StageEvent("audio", 0, 1, "Preparing the sound"))
         inputs = read_inputs(self.job, self.folder.path)
-        self.emit(StageEvent("audio", 1, 1, f"{inputs.frames / FRAMES_PER_SECOND:.2f} s of sound"))
+        self.emit(StageEvent("audio", 1, 1, f"{inputs.take.frames / FRAMES_PER_SECOND:.2f} s of sound"))
         for code, text in (*inputs.portrait.notes, *inputs.sounds.warnings):
             self._warn(code, text)
         return inputs
 
     def _open_folder(self, inputs: TakeInputs, expected: list[str]) -> tuple[SegmentWriter, list[FinishedClip]]:
         """The writer of segments, and the clips of an earlier run that can stay."""
-        now = inputs.record(self.pipeline.weights_fingerprint)
+        now = inputs.take.record(self.pipeline.weights_fingerprint)
         before = self.folder.previous_job()
         if before is not None:
             changed = changed_parts(before, now)
             text = f"Changed since then: {', '.join(changed)}" if changed else "Continuing an earlier run"
             self.emit(StageEvent("resume", 0, 1, text))
-        self.folder.write_job(now)
-        fresh = self.folder.keep_fresh_clips(expected, file_sha256)
+        # A part of a take that is kept for good must not cost its rest.
+        fresh = self.folder.keep_fresh_clips(expected, file_sha256, keep_rest=self.job.output is None)
         if fresh and not (self.folder.path / INIT_NAME).is_file():
             self.folder.forget_clips()
             fresh = []
+        # Only now, so that the record of the job is at all times that of the clips on disk.
+        self.folder.write_job(now)
         arguments = (self.folder.path, inputs.portrait.width, inputs.portrait.height, inputs.sounds.viewer)
         try:
             return SegmentWriter(*arguments), fresh
         except UserError as error:
             if error.code != "SEGMENT_FORMAT_CHANGED":
                 raise
-        init = self.folder.path / INIT_NAME
-        before_bytes = init.read_bytes()
-        init.unlink()
-        writer = SegmentWriter(*arguments)
-        if not same_format(before_bytes, init.read_bytes()):
-            # Old segments do not play after the new beginning, though their pictures may be the same.
-            self.folder.forget_clips()
-            fresh = []
-        return writer, fresh
+        # Old segments do not play after the new beginning, though their pictures may be the same.
+        self.folder.forget_clips()
+        (self.folder.path / INIT_NAME).unlink()
+        return SegmentWriter(*arguments), []
 
     def _report_reused(self, inputs: TakeInputs, fresh: list[FinishedClip]) -> None:
         self._finished = [clip.frames for clip in fresh]
@@ -131,26 +144,28 @@ class RenderRun:
     def _generate(self, inputs: TakeInputs, expected: list[str], writer: SegmentWriter, fresh: int) -> None:
         """Generate from the nearest saved state on; clips before ``fresh`` are not written again."""
         session = self._session(inputs)
+        take = inputs.take
         state = self._restore(session, expected, fresh)
         start = 0 if state is None else state.clips
-        self._report_start(start, fresh, inputs.clips)
-        contexts = self.pipeline.encode_prompts(
-            inputs.prompts.between(start * inputs.shape.clip_blocks, inputs.clips * inputs.shape.clip_blocks), self.emit
-        )
+        self._pinned = fresh
+        self._report_start(start, fresh, take.clips)
+        clip_blocks = inputs.shape.clip_blocks
+        texts = take.prompts.between(start * clip_blocks, take.clips * clip_blocks)
+        contexts = self.pipeline.encode_prompts(texts, self.emit)
         session.conditions.context = contexts.__getitem__
         self._check_stop()
         with ClipEncoder(writer) as encoder:
-            for clip in range(start, inputs.clips):
+            for clip in range(start, take.clips):
                 try:
                     self._generate_clip(session, inputs, expected, encoder if clip >= fresh else None, clip)
                 except Cancelled:
                     encoder.drop()
                     self._collect(inputs, expected, encoder.drain())
-                    at_boundary = session.block == clip * inputs.shape.clip_blocks
+                    at_boundary = session.block == clip * clip_blocks
                     if at_boundary and clip > fresh and self.states.worth_saving(clip):
                         self._save(session, clip, expected[clip - 1])
                     raise
-                if clip >= fresh and clip + 1 < inputs.clips and self.states.due():
+                if self._state_due(clip + 1, fresh, take.clips):
                     self._collect(inputs, expected, encoder.drain())
                     self._save(session, clip + 1, expected[clip])
             self._collect(inputs, expected, encoder.drain())
@@ -160,10 +175,10 @@ class RenderRun:
     ) -> None:
         """Generate one clip and hand it to ``encoder``, if it is not on disk already."""
         started = block_started = time.monotonic()
-        left = inputs.clip_frames(clip)
+        left = inputs.take.clip_frames(clip)
         if session.block == 0:
             self.emit(StageEvent("prefill", 0, 1, "Giving the portrait and the prompt to the model"))
-        blocks = itertools.islice(session.next_clip(self.should_stop), inputs.clip_blocks(clip))
+        blocks = itertools.islice(session.next_clip(self.should_stop), inputs.take.clip_blocks(clip))
         for index, pictures in enumerate(blocks):
             if index == 0 and encoder is not None:
                 encoder.begin(clip, clip * self.job.infer_frames)
@@ -184,7 +199,14 @@ class RenderRun:
         """Record clips that came onto the disk and tell about them."""
         for segment in segments:
             timing = self._awaited.pop(0)
-            clip = FinishedClip(segment.index, segment.frames, expected[segment.index], segment.sha256, segment.bytes)
+            clip = FinishedClip(
+                segment.index,
+                segment.frames,
+                expected[segment.index],
+                segment.sha256,
+                segment.bytes,
+                *self._parts[segment.index],
+            )
             self.folder.add_clip(clip)
             self._finished.append(clip.frames)
             write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=False)
@@ -197,7 +219,7 @@ class RenderRun:
         conditions = Conditions(
             reference=reference_latent(pipeline.vae, pixels),
             motion=motion_latents(pipeline.vae, pixels),
-            prompt=inputs.prompts.at,
+            prompt=inputs.take.prompts.at,
             context=_no_context,
             audio=BlockFeatures(inputs.sounds.tracks, pipeline.speech, self._tell_segment),
             pose=None if job.pose_video is None else PoseVideo(job.pose_video, inputs.shape, pipeline.vae),
@@ -220,19 +242,29 @@ class RenderRun:
                 self.states.delete(state)
         return None
 
+    def _state_due(self, done: int, fresh: int, clips: int) -> bool:
+        """Whether to save the state after ``done`` of ``clips`` clips, ``fresh`` of which were there before."""
+        if done == clips:
+            return False
+        if self.job.state_budget_bytes is None:
+            return done > fresh and self.states.due()
+        # Where an edit begins the next one is likely; what is added to a take makes its last clip longer.
+        return done >= fresh and (self.states.due() or (done + 1 == clips and self.states.worth_saving(done)))
+
     def _save(self, session: Session, clips: int, content_hash: str) -> None:
         """Save the state; without room for it the render goes on, and a crash then costs more."""
+        self.emit(StageEvent("save", 0, 1, "Saving the state"))
         try:
-            cost = self.states.save(session.save(), clips, content_hash)
+            cost = self.states.save(session.save(), clips, content_hash, self._pinned)
         except UserError as error:
-            if error.code != "DISK_FULL":
+            if error.code not in ("DISK_FULL", "STATE_BUDGET_SMALL"):
                 raise
             self._warn("STATE_NOT_SAVED", f"{error.why} The render goes on; after a crash more has to be made again.")
         else:
             self.emit(StateEvent(clips - 1, str(cost.path), cost.bytes, cost.seconds))
 
-    def _join(self, inputs: TakeInputs) -> None:
-        clips = inputs.clips
+    def _join(self, inputs: TakeInputs, output: Path) -> None:
+        clips = inputs.take.clips
 
         def progress(done: int, total: int) -> None:
             self._check_stop()
@@ -241,7 +273,7 @@ class RenderRun:
         progress(0, clips)
         join_segments(
             self.folder.path,
-            self.job.output,
+            output,
             inputs.sounds.viewer,
             overwrite=self.job.overwrite,
             progress=progress,
@@ -250,11 +282,12 @@ class RenderRun:
     def _result(self, inputs: TakeInputs, reused: int) -> RenderResult:
         seconds = time.monotonic() - self._started
         rate = self._generated_frames / seconds
-        self.emit(DoneEvent(str(self.job.output), inputs.frames, seconds, rate))
+        output = self.job.output
+        self.emit(DoneEvent(None if output is None else str(output), inputs.take.frames, seconds, rate))
         return RenderResult(
-            self.job.output,
-            inputs.frames,
-            inputs.clips,
+            output,
+            inputs.take.frames,
+            inputs.take.clips,
             seconds,
             reused,
             self._generated_frames,
@@ -274,7 +307,7 @@ class RenderRun:
         self.emit(
             ClipEvent(
                 clip=clip.index,
-                clips=inputs.clips,
+                clips=inputs.take.clips,
                 first_frame=clip.index * self.job.infer_frames,
                 frames=clip.frames,
                 path=str(self._clip_path(clip.index)),
@@ -282,8 +315,16 @@ class RenderRun:
                 reused=reused,
                 seconds=seconds,
                 memory_bytes=int(self._process.memory_info().rss),
+                frames_per_second=None if reused else self._pace(clip.frames, seconds),
+                device_memory=device_memory(self.pipeline.device),
             )
         )
+
+    def _pace(self, frames: int, seconds: float) -> float | None:
+        """Frames a second over the last clips, of which the newest took so long."""
+        self._paces.append((frames, seconds))
+        total = sum(seconds for _, seconds in self._paces)
+        return round(sum(frames for frames, _ in self._paces) / total, 3) if total > 0 else None
 
     def _check_stop(self) -> None:
         if self.should_stop():

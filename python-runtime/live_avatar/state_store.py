@@ -1,4 +1,4 @@
-"""Saved session states on disk: written whole or not at all, at most two, checked before use.
+"""Saved session states on disk: written whole or not at all, few of them, checked before use.
 
 The files are safetensors. They are written piece by piece from the live tensors, because the library's own writer first
 copies all of them; a state of the large model is tens of gigabytes.
@@ -10,7 +10,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,7 @@ from live_avatar.checkpoint.headers import read_safetensors_header
 from live_avatar.errors import UserError
 from live_avatar.media.atomic import atomic_file
 from live_avatar.session import SavedSession
+from live_avatar.state_spread import spread
 
 _FILE = re.compile(r"state_(\d{5,})\.safetensors")
 _KEPT = 2
@@ -58,12 +59,16 @@ class StateStore:
 
     Args:
         folder: must exist.
+        budget: bytes that all states together may take, spread over the take; ``None`` for the two newest, however
+            large.
         clock: seconds, rising.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, budget: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
+        self._budget = budget
         self._clock = clock
+        self._too_large = False
         self._last_end: float | None = None
         self._last_cost = 0.0
         self._last_clips = 0
@@ -75,24 +80,30 @@ class StateStore:
 
         So saving takes at most a twentieth of the time.
         """
+        if self._too_large:
+            return False
         return self._last_end is None or self._clock() - self._last_end > _COST_FACTOR * self._last_cost
 
     def worth_saving(self, clips: int) -> bool:
         """Whether somebody who asked to stop should wait for the state after ``clips`` clips: new, and quickly done."""
         return self.saves > 0 and clips > self._last_clips and self._last_cost < _QUICK_SECONDS
 
-    def save(self, saved: SavedSession, clips: int, content_hash: str) -> SaveCost:
-        """Write the session after ``clips`` clips. Of the states already there only the newest stays beside it.
+    def save(self, saved: SavedSession, clips: int, content_hash: str, pinned: int | None = None) -> SaveCost:
+        """Write the session after ``clips`` clips. States already there make room for it first.
+
+        Args:
+            pinned: number of clips of a state that is to stay if the budget allows for two.
 
         Raises:
-            UserError: ``DISK_FULL``; the states already there that were not too many stay.
+            UserError: ``DISK_FULL``; the states already there that were not too many stay. ``STATE_BUDGET_SMALL`` when
+                the budget does not allow for one; it is not due again.
         """
         started = self._clock()
-        for old in self._newest_first()[_KEPT - 1 :]:
-            old.unlink(missing_ok=True)
+        image = _lay_out(saved, clips, content_hash)
+        self._make_room(image.bytes, clips, pinned)
         path = self._folder / f"state_{clips:05d}.safetensors"
         try:
-            size = _write(path, saved, clips, content_hash)
+            _write(path, image)
         finally:
             # A failed save counts too: a full disk is not tried again at every clip.
             self._last_end = self._clock()
@@ -100,7 +111,7 @@ class StateStore:
             self.total_seconds += self._last_cost
         self.saves += 1
         self._last_clips = clips
-        return SaveCost(path, size, self._last_cost)
+        return SaveCost(path, image.bytes, self._last_cost)
 
     def find(self, hashes: Sequence[str], at_most: int) -> StateFile | None:
         """The newest state after at most ``at_most`` clips that were made from what is wanted now.
@@ -135,19 +146,73 @@ class StateStore:
         """Remove a state that is of no use."""
         state.path.unlink(missing_ok=True)
 
+    def keep_only(self, hashes: Sequence[str]) -> None:
+        """Delete the states that do not belong to clips with these content hashes."""
+        for path in self._newest_first():
+            state = _describe(path)
+            if state is None or not 1 <= state.clips <= len(hashes) or state.content_hash != hashes[state.clips - 1]:
+                path.unlink(missing_ok=True)
+
+    def thin(self) -> None:
+        """Delete states that are over the budget, which may be smaller than in an earlier run. The newest goes last."""
+        states = self._newest_first()
+        if self._budget is None or not states:
+            return
+        largest = max(path.stat().st_size for path in states)
+        self._delete_but(states, spread(map(_clips, states), _clips(states[0]), self._budget // largest))
+
+    def _make_room(self, size: int, clips: int, pinned: int | None) -> None:
+        """Delete states so that one of ``size`` bytes after ``clips`` clips may be added."""
+        states = self._newest_first()
+        if self._budget is None:
+            for old in states[_KEPT - 1 :]:
+                old.unlink(missing_ok=True)
+            return
+        # States of a take differ only by the length of the prompt they name.
+        largest = max([size, *(path.stat().st_size for path in states)])
+        kept = spread(map(_clips, states), clips, self._budget // largest, pinned)
+        if not kept:
+            self._too_large = True
+            raise UserError(
+                "STATE_BUDGET_SMALL",
+                "No state is saved.",
+                f"One takes {size} bytes and {self._budget} are allowed.",
+                "Allow more, or none at all and accept that a continued render starts from the beginning.",
+                field="state_budget_bytes",
+            )
+        self._delete_but(states, kept)
+
+    def _delete_but(self, states: Iterable[Path], kept: Sequence[int]) -> None:
+        for old in states:
+            if _clips(old) not in kept:
+                old.unlink(missing_ok=True)
+
     def _newest_first(self) -> list[Path]:
         states = [path for path in self._folder.iterdir() if _FILE.fullmatch(path.name)]
-        return sorted(states, key=lambda path: int(path.stem.removeprefix("state_")), reverse=True)
+        return sorted(states, key=_clips, reverse=True)
 
 
-def _write(path: Path, saved: SavedSession, clips: int, content_hash: str) -> int:
+def _clips(path: Path) -> int:
+    return int(path.stem.removeprefix("state_"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A state file before it is written: its header, its tensors in order of their places, its size."""
+
+    header: bytes
+    tensors: Sequence[Tensor]
+    bytes: int
+
+
+def _lay_out(saved: SavedSession, clips: int, content_hash: str) -> _Image:
     layouts: dict[str, Any] = {}
     entries: dict[str, Any] = {}
     offset = 0
-    flat: dict[str, Tensor] = {}
+    flat: list[Tensor] = []
     for name, tensor in saved.tensors.items():
         stored = tensor if _fills_its_storage(tensor) else tensor.contiguous()
-        flat[name] = stored.as_strided((stored.numel(),), (1,))
+        flat.append(stored.as_strided((stored.numel(),), (1,)))
         # Strides are kept: a convolution may round differently on the same numbers in another memory order.
         layouts[name] = {"shape": list(stored.shape), "stride": list(stored.stride())}
         end = offset + stored.numel() * stored.element_size()
@@ -166,16 +231,19 @@ def _write(path: Path, saved: SavedSession, clips: int, content_hash: str) -> in
     metadata = {"checksum": _NO_CHECKSUM, "session": json.dumps(facts, sort_keys=True)}
     header = json.dumps({"__metadata__": metadata, **entries}).encode()
     header += b" " * (-len(header) % 8)
+    return _Image(header, flat, 8 + len(header) + offset)
+
+
+def _write(path: Path, image: _Image) -> None:
     with atomic_file(path) as file:
-        file.write(len(header).to_bytes(8, "little"))
-        file.write(header)
-        checksum = zlib.crc32(header)
-        for tensor in flat.values():
+        file.write(len(image.header).to_bytes(8, "little"))
+        file.write(image.header)
+        checksum = zlib.crc32(image.header)
+        for tensor in image.tensors:
             checksum = _write_tensor(file, tensor, checksum)
-        file.seek(8 + header.index(_CHECKSUM_KEY) + len(_CHECKSUM_KEY))
+        file.seek(8 + image.header.index(_CHECKSUM_KEY) + len(_CHECKSUM_KEY))
         file.write(f"{checksum:08x}".encode())
         file.flush()
-    return 8 + len(header) + offset
 
 
 def _write_tensor(file: BinaryIO, flat: Tensor, checksum: int) -> int:

@@ -32,7 +32,7 @@ def golden_pipeline() -> Pipeline:
     return Pipeline.load(PipelineOptions(CHECKPOINT, None, "cpu", "fp32"))
 
 
-def make_job(output: Path, **changes: Any) -> RenderJob:
+def make_job(output: Path | None, **changes: Any) -> RenderJob:
     """A job of 58 frames in clips of 12, one denoising step."""
     values: dict[str, Any] = {
         "image": PORTRAIT,
@@ -45,6 +45,12 @@ def make_job(output: Path, **changes: Any) -> RenderJob:
         "sample_steps": 1,
     }
     return RenderJob(**(values | changes))
+
+
+def video(job: RenderJob) -> Path:
+    """The finished video of a job that makes one."""
+    assert job.output is not None
+    return job.output
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:

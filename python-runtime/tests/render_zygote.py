@@ -1,7 +1,8 @@
 """Loads the miniature model once and forks a process for every job it is told, so that kills can be tested cheaply.
 
-On stdin, one job a line: ``{"output": path, "prompts": [[block, text], ...]}``. On stdout: ``pid <n>``, one line
-``event <kind or stage>`` per event of the job, and at its end ``exit <status>`` (negative: the signal that killed it).
+On stdin, one job a line: ``{"prompts": [[block, text], ...], "output": path}``, or for clips only ``"take": folder`` in
+place of the output. On stdout: ``pid <n>``, one line ``event <kind or stage>`` per event of the job, and at its end
+``exit <status>`` (negative: the signal that killed it).
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ def run(order: dict[str, Any]) -> None:
     def tell(event: RenderEvent) -> None:
         say(f"event {event.stage if isinstance(event, StageEvent) else event.kind}")
 
-    render(make_job(Path(order["output"]), prompts=prompts, overwrite=True), golden_pipeline(), tell, never)
+    if "take" in order:
+        job = make_job(None, prompts=prompts, work_dir=Path(order["take"]), state_budget_bytes=1 << 30)
+    else:
+        job = make_job(Path(order["output"]), prompts=prompts, overwrite=True)
+    render(job, golden_pipeline(), tell, never)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from live_avatar.cli.request import choose_lora, read_request, unfinished_seed
 from live_avatar.errors import UserError
 from live_avatar.presets import PRESETS, find_preset
 from tests.cli_material import CKPT, LORA, material, run
+from tests.render_material import video
 
 ROOT = Path(__file__).parent.parent
 MISSION_FLAGS = (
@@ -204,7 +205,7 @@ def test_lora_flags() -> None:
 
 def test_the_made_up_name_is_the_same_for_the_same_command() -> None:
     def output(**changes: object) -> Path:
-        return read_request(parse(*material(**changes))).job.output
+        return video(read_request(parse(*material(**changes))).job)
 
     assert output() == output()
     assert (

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from live_avatar.compare import Reason
 from live_avatar.events import RenderEvent
 from live_avatar.protocol.requests import BadRequest, LoadRequest, RenderRequest, parse_request
 from live_avatar.render import RenderJob
@@ -35,6 +36,20 @@ REQUESTS: list[dict[str, Any]] = [
             work_dir="/tmp/w",
         ),
     },
+    {
+        "type": "render",
+        "request_id": "3b",
+        "job_id": "take",
+        "job": {
+            **job_fields(Path("/tmp/a.mp4"), work_dir="/tmp/w", state_budget_bytes=10**10, speech_cuts=[0, 9]),
+            "output": None,
+        },
+    },
+    {"type": "compare", "request_id": "2b", **model_fields(), "job": job_fields(Path("/tmp/a.mp4"))},
+    {"type": "compare", "request_id": "2c", "job": job_fields(Path("/tmp/a.mp4"))},
+    {"type": "check_image", "request_id": "7", "path": "/tmp/a.png", "size": {"width": 704, "height": 384}},
+    {"type": "check_audio", "request_id": "8", "path": "/tmp/a.wav"},
+    {"type": "check_prompt", "request_id": "9", "text": ""},
     {"type": "cancel", "request_id": "4", "job_id": "j"},
     {"type": "status", "request_id": "5"},
     {"type": "shutdown", "request_id": "6"},
@@ -84,6 +99,11 @@ def mutated_requests(draw: st.DrawFn) -> Any:
     return request
 
 
+def test_the_schema_knows_every_reason() -> None:
+    compared = next(v for v in validator("messages").schema["oneOf"] if v["properties"]["type"]["const"] == "compared")
+    assert compared["properties"]["reasons"]["items"]["enum"] == list(get_args(Reason))
+
+
 def accepted(request: Any) -> bool:
     try:
         parse_request(json.dumps(request).encode())
@@ -92,7 +112,7 @@ def accepted(request: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request["type"])
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request['type']} {request['request_id']}")
 def test_reader_and_schema_draw_every_border_alike(request_: dict[str, Any]) -> None:
     for path in places(request_)[1:]:
         for value in [*NUMBERS, *TEXTS, *LISTS]:
@@ -110,7 +130,7 @@ def test_reader_and_schema_accept_the_same_requests(request: Any) -> None:
     assert accepted(request) == validator("requests").is_valid(request)
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request["type"])
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request['type']} {request['request_id']}")
 def test_unchanged_requests_are_accepted(request_: dict[str, Any]) -> None:
     assert accepted(request_)
     assert validator("requests").is_valid(request_)
@@ -157,6 +177,7 @@ def test_defaults_are_those_of_the_engine_and_of_the_schema() -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
+        ({"job": {**job_fields(Path("/tmp/a.mp4")), "output": None}}, "job.work_dir"),
         ({"job": {**job_fields(Path("/tmp/a.mp4")), "audio": ["/a.wav", 3]}}, "job.audio[1]"),
         (
             {"job": {**job_fields(Path("/tmp/a.mp4")), "prompts": [{"start_block": -1, "text": "a"}]}},

@@ -29,6 +29,7 @@ from tests.render_material import (
     never,
     run,
     run_until,
+    video,
     voice,
     write_half_mask,
     write_wav,
@@ -85,11 +86,13 @@ def test_events_tell_the_whole_story(whole: tuple[Path, list[RenderEvent], Rende
     ]
     assert {clip.clips for clip in clip_events(events)} == {5}
     assert all(clip.memory_bytes > 0 and not clip.reused for clip in clip_events(events))
-    stages = [event.stage for event in events if isinstance(event, StageEvent)]
+    assert all((clip.frames_per_second or 0) > 0 for clip in clip_events(events))
+    stages = [event.stage for event in events if isinstance(event, StageEvent) and event.stage != "save"]
     assert [stage for stage, _ in itertools.groupby(stages)] == ["audio", "portrait", "prefill", "audio", "join"] or [
         stage for stage, _ in itertools.groupby(stages)
     ] == ["audio", "portrait", "prompt", "prefill", "audio", "join"]
     states = [event for event in events if isinstance(event, StateEvent)]
+    assert sum(isinstance(event, StageEvent) and event.stage == "save" for event in events) == len(states)
     assert states[0].clip == 0
     assert result.state_seconds == pytest.approx(sum(state.seconds for state in states))
     assert isinstance(events[-1], DoneEvent)
@@ -111,14 +114,14 @@ def test_cancel_keeps_finished_clips_and_the_next_run_continues(
     events = run_until(job, 3)
     assert count(events, BlockEvent) == 3
     assert len(read_playlist(job.folder).frames) == 3
-    assert not job.output.exists()
+    assert not video(job).exists()
     result, events = run(job)
     assert result.reused_clips == 3
     assert result.generated_frames == 22  # the state was saved on the way out
     assert [clip.reused for clip in clip_events(events)] == [True] * 3 + [False] * 2
     assert resume_texts(events)[0] == "Continuing an earlier run"
     assert "3 of 5 clips are finished already" in resume_texts(events)[1]
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()
 
 
 def test_without_a_state_clips_are_made_again_but_not_written_again(
@@ -133,7 +136,7 @@ def test_without_a_state_clips_are_made_again_but_not_written_again(
     assert written.items() <= {path.name: path.stat().st_mtime_ns for path in job.folder.glob("clip_*")}.items()
     assert "going on from the beginning" in resume_texts(events)[-1]
     run(job)
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()
 
 
 def test_a_damaged_state_is_passed_over(whole: tuple[Path, list[RenderEvent], RenderResult], tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_a_damaged_state_is_passed_over(whole: tuple[Path, list[RenderEvent], Re
     result, _ = run(job)
     assert {code for code, _ in result.warnings} == {"STATE_DAMAGED"}
     assert result.generated_frames == 58
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()
 
 
 def test_a_damaged_clip_is_made_anew(whole: tuple[Path, list[RenderEvent], RenderResult], tmp_path: Path) -> None:
@@ -155,7 +158,7 @@ def test_a_damaged_clip_is_made_anew(whole: tuple[Path, list[RenderEvent], Rende
     (job.folder / "clip_00001.m4s").write_bytes(b"x" * 100)
     result, _ = run(job)
     assert result.reused_clips == 1
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()
 
 
 def test_a_later_prompt_changes_only_later_clips(tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_a_changed_end_of_a_long_recording_keeps_the_clips_before_it(
     result, events = run(job)
     assert result.reused_clips == 2
     assert resume_texts(events)[0] == "Changed since then: the sound"
-    assert len(frame_hashes(job.output)) == 125
+    assert len(frame_hashes(video(job))) == 125
 
 
 def test_num_clip_leaves_sound_out_in_words_and_equals_the_beginning_of_the_whole(
@@ -213,14 +216,14 @@ def test_num_clip_leaves_sound_out_in_words_and_equals_the_beginning_of_the_whol
     assert result.frames == 24
     assert [code for code, _ in result.warnings] == ["AUDIO_CUT"]
     assert "1.34 s" in result.warnings[0][1]
-    assert frame_hashes(job.output) == frame_hashes(whole[0])[:24]
-    picture, sound = durations(job.output)
+    assert frame_hashes(video(job)) == frame_hashes(whole[0])[:24]
+    picture, sound = durations(video(job))
     assert abs(picture - sound) <= 0.040
     # The kept clips count when all of it is wanted.
     result, _ = run(make_job(tmp_path / "video.mp4", overwrite=True))
     assert result.reused_clips == 2
     assert result.warnings == ()
-    assert frame_hashes(job.output) == frame_hashes(whole[0])
+    assert frame_hashes(video(job)) == frame_hashes(whole[0])
 
 
 def test_keep_clips_leaves_a_playlist_that_plays(
@@ -266,11 +269,11 @@ def test_a_pose_video_changes_the_pictures_and_resumes(
 ) -> None:
     job = make_job(tmp_path / "video.mp4", pose_video=whole[0], num_clip=3)
     run(job)
-    assert frame_hashes(job.output) != frame_hashes(whole[0])[:36]
+    assert frame_hashes(video(job)) != frame_hashes(whole[0])[:36]
     again = make_job(tmp_path / "again.mp4", pose_video=whole[0], num_clip=3)
     run_until(again, 2)
     run(again)
-    assert again.output.read_bytes() == job.output.read_bytes()
+    assert video(again).read_bytes() == video(job).read_bytes()
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +317,7 @@ def test_a_stop_before_the_first_block_and_during_the_join(tmp_path: Path) -> No
     events: list[RenderEvent] = []
     with pytest.raises(Cancelled):
         render(job, golden_pipeline(), events.append, lambda: count(events, ClipEvent) == 2)
-    assert not job.output.exists()
+    assert not video(job).exists()
     result, _ = run(job)
     assert (result.reused_clips, result.generated_frames) == (2, 0)
 

@@ -21,6 +21,7 @@ from tests.render_material import (
     make_job,
     never,
     run,
+    video,
     write_half_mask,
 )
 
@@ -34,12 +35,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[RenderEv
 
 def assert_refused(job: RenderJob, code: str) -> UserError:
     """The job ends with ``code`` and leaves nothing behind."""
-    before = sorted(job.output.parent.iterdir()) if job.output.parent.is_dir() else []
+    before = sorted(video(job).parent.iterdir()) if video(job).parent.is_dir() else []
     with pytest.raises(UserError) as caught:
         run(job)
     assert caught.value.code == code
-    if job.output.parent.is_dir():
-        assert sorted(job.output.parent.iterdir()) == before
+    if video(job).parent.is_dir():
+        assert sorted(video(job).parent.iterdir()) == before
     return caught.value
 
 
@@ -115,7 +116,7 @@ def test_a_disk_without_room_for_states_only_costs_resumability(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert {event.code for event in events if isinstance(event, WarningEvent)} == {"STATE_NOT_SAVED"}
     assert "STATE_NOT_SAVED" in {code for code, _ in result.warnings}
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
@@ -139,4 +140,4 @@ def test_a_full_disk_keeps_finished_clips(whole: tuple[Path, list[RenderEvent], 
     assert caught.value.code == "DISK_FULL"
     result, _ = run(job)
     assert result.reused_clips >= 1
-    assert job.output.read_bytes() == whole[0].read_bytes()
+    assert video(job).read_bytes() == whole[0].read_bytes()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,16 +45,20 @@ class Zygote:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def run(
+    def run(self, output: Path, *kill: Any) -> tuple[int, list[str]]:
+        """Make a video; the rest as :meth:`order`."""
+        return self.order({"output": str(output), "prompts": PROMPTS}, *kill)
+
+    def order(
         self,
-        output: Path,
+        job: dict[str, Any],
         kill_at: Callable[[list[str]], bool] | None = None,
         extra_ms: float = 0.0,
         signal_number: int = signal.SIGKILL,
     ) -> tuple[int, list[str]]:
         """Run the job; signal it so many milliseconds after its events satisfy ``kill_at``. Status and events."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"output": str(output), "prompts": PROMPTS}) + "\n")
+        self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         pid = 0
         kinds: list[str] = []
@@ -126,6 +131,31 @@ def test_kill_at_random_moments_then_resume_gives_the_same_video(
     assert killed >= 2
     assert zygote.run(output)[0] == 0
     assert_same_video(output, uninterrupted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_take_that_is_edited_and_killed_again_and_again_shows_what_was_asked_last(
+    zygote: Zygote, uninterrupted: Path, tmp_path: Path, seed: int
+) -> None:
+    # Clips only, states along the take: every run has another prompt from some block on, and all but the last die.
+    chance = random.Random(seed)
+    folder = tmp_path / "take"
+
+    def order(prompts: list[list[Any]]) -> dict[str, Any]:
+        return {"take": str(folder), "prompts": prompts}
+
+    assert zygote.order(order(PROMPTS))[0] == 0
+    for _ in range(4):
+        edited = [PROMPTS[0], [chance.randint(1, 4), chance.choice(["A calm person nods.", PROMPTS[1][1]])]]
+        kill_at = functools.partial(at_least, chance.randint(6, 22))
+        zygote.order(order(edited), kill_at, chance.choice([0.0, chance.uniform(1, 250)]))
+    assert zygote.order(order(PROMPTS))[0] == 0
+    playlist = read_playlist(folder)
+    assert playlist.complete
+    hashes = [frame for path in playlist.paths(folder) for frame in frame_hashes(path)]
+    assert hashes == frame_hashes(uninterrupted)
+    status, kinds = zygote.order(order(PROMPTS))
+    assert (status, kinds.count("block"), kinds.count("clip"), kinds.count("state")) == (0, 0, 5, 0)
 
 
 @pytest.mark.parametrize("joined", [1, 4])

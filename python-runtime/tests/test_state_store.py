@@ -103,12 +103,12 @@ def test_saving_takes_at_most_a_twentieth_of_the_time(tmp_path: Path, monkeypatc
     import live_avatar.state_store as module
 
     clock = Clock()
-    store = StateStore(tmp_path, clock)
+    store = StateStore(tmp_path, clock=clock)
     write = module._write
 
-    def slow(*arguments: object) -> int:
+    def slow(*arguments: object) -> None:
         clock.now += 2.0
-        return write(*arguments)  # type: ignore[arg-type]
+        write(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_write", slow)
     assert store.due()
@@ -125,7 +125,7 @@ def test_a_full_disk_is_reported_keeps_the_older_state_and_is_not_retried_at_onc
     import resource
 
     clock = Clock()
-    store = StateStore(tmp_path, clock)
+    store = StateStore(tmp_path, clock=clock)
     store.save(session(), 1, HASHES[0])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))

@@ -93,7 +93,10 @@ def event_kind(message: Message) -> tuple[str, str | None]:
 def stable_parts(message: Message) -> dict[str, Any]:
     """What is the same on every machine."""
     names = ("type", "request_id", "job_id", "protocol", "reused", "frames", "clips", "reused_clips", "state", "output")
-    parts = {name: message[name] for name in names if name in message}
+    more = ("fresh", "restart", "reasons", "generated_frames", "findings")
+    parts = {name: message[name] for name in (*names, *more) if name in message}
+    parts |= {name: message.get("image", {}).get(name) for name in ("width", "height", "video", "crop")}
+    parts |= {name: message.get("audio", {}).get(name) for name in ("seconds", "sample_rate", "channels", "codec")}
     error = message.get("error", {})
     plan = message.get("plan", {})
     parts |= {name: error.get(name) for name in ("code", "what", "field")}
@@ -144,6 +147,8 @@ def test_a_busy_worker_beats_answers_and_stops_within_one_block(
     while len(kinds(messages, "block")) < 2:
         messages.append(shared.receive())
     assert beat["job_id"] == "long"
+    assert beat["doing"]["stage"] in ("start", "audio", "portrait", "prompt", "prefill", "save", "block")
+    assert beat["device_memory"] is None
     refused = shared.answer(shared.send("render", job_id="other", job=job_fields(tmp_path / "other.mp4")))
     assert refused["error"]["code"] == "WORKER_BUSY"
     assert shared.answer(shared.send("load", **model_fields()))["error"]["code"] == "WORKER_BUSY"
@@ -235,6 +240,49 @@ def test_after_kill_9_another_worker_continues(shared: WorkerClient, tmp_path: P
     assert ends[0]["reused_clips"] >= 1
     assert ends[0]["generated_frames"] < ends[1]["generated_frames"] == 58
     assert frame_hashes(cut) == frame_hashes(whole)
+
+
+def test_a_take_that_is_kept_is_edited_after_kill_9_and_compared_meanwhile(
+    shared: WorkerClient, long_sound: Path, tmp_path: Path
+) -> None:
+    def job(folder: Path, second: str) -> Message:
+        prompts = [{"start_block": 0, "text": "A calm person talks."}, {"start_block": 3, "text": second}]
+        kept: Message = {"work_dir": str(folder), "state_budget_bytes": 1 << 30, "speech_cuts": [0, 20]}
+        return {**job_fields(tmp_path / "unused.mp4", prompts=prompts, **kept), "output": None}
+
+    take, anew = tmp_path / "take", tmp_path / "anew"
+    doomed = WorkerClient(tmp_path / "log")
+    doomed.load()
+    doomed.start("take", job(take, "A calm person smiles."))
+    doomed.until(lambda m: bool(kinds([m], "clip")) and m["event"]["clip"] == 3)
+    doomed.kill()
+
+    # Asked while something else is rendered.
+    shared.start("long", job_fields(tmp_path / "long.mp4", long_sound))
+    compared = shared.answer(shared.send("compare", job=job(take, "A calm person nods.")))
+    assert (compared["clips"], compared["fresh"], compared["reasons"]) == (5, 3, ["prompt"])
+    assert compared["restart"] <= 3
+    again = shared.answer(shared.send("compare", job=job(take, "A calm person nods."), **model_fields()))
+    assert {**again, "request_id": ""} == {**compared, "request_id": ""}
+    findings = shared.answer(shared.send("check_prompt", text="talk"))["findings"]
+    assert "PROMPT_SHORT" in {finding["code"] for finding in findings}
+    missing = shared.answer(shared.send("check_image", path=str(tmp_path / "no.png"), size={"width": 64, "height": 64}))
+    assert missing["error"]["code"] == "IMAGE_NOT_FOUND"
+    shared.send("cancel", job_id="long")
+    assert shared.end_of("long")[0]["type"] == "cancelled"
+
+    for name, folder in (("take", take), ("anew", anew)):
+        shared.start(name, job(folder, "A calm person nods."))
+        end, messages = shared.end_of(name)
+        assert (end["type"], end["output"], end["frames"]) == ("finished", None, 58)
+        if folder == take:
+            assert end["reused_clips"] == 3
+            made = {event["clip"] for event in kinds(messages, "block")}
+            assert made == set(range(compared["restart"], 5))
+    shown = [[h for path in read_playlist(f).paths(f) for h in frame_hashes(path)] for f in (take, anew)]
+    assert shown[0] == shown[1]
+    same = shared.answer(shared.send("compare", job=job(take, "A calm person nods.")))
+    assert (same["fresh"], same["restart"], same["reasons"]) == (5, 5, [])
 
 
 def test_the_end_of_input_stops_a_render_and_keeps_it(long_sound: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import torch
 
+from live_avatar.compare import Comparison
 from live_avatar.errors import Cancelled, UserError
-from live_avatar.events import BlockEvent, EventSink, StageEvent
+from live_avatar.events import BlockEvent, DeviceMemory, EventSink, StageEvent
 from live_avatar.planner import Plan
 from live_avatar.protocol.messages import Hello, LoadedModel
 from live_avatar.protocol.requests import ModelChoice
@@ -75,6 +76,12 @@ class ScriptedEngine:
 
     def plan(self, choice: ModelChoice, job: RenderJob) -> Plan:
         raise self.plan_error
+
+    def compare(self, choice: ModelChoice | None, job: RenderJob) -> Comparison:
+        return Comparison(9, 4, 3, ("prompt",))
+
+    def device_memory(self) -> DeviceMemory | None:
+        return DeviceMemory(1 << 20, 2 << 20)
 
     def release_memory(self) -> None:
         self.released += 1
@@ -365,7 +372,7 @@ def test_a_request_caught_between_taking_and_a_signal_is_still_answered(talk: Ta
     conversation.render()
     assert started.wait(_PATIENCE)
     # As if the signal came right after the check: the end is in the queues before the requests.
-    conversation.worker._plans.put(None)
+    conversation.worker._questions.put(None)
     conversation.send("plan", **model_fields(), job=job_fields(Path("/nowhere/a.mp4")))
     conversation.send("status")
     assert [conversation.next()["type"] for _ in range(2)] == ["accepted", "status"]

@@ -1,11 +1,11 @@
-"""Checks of a portrait that need no face detector: size, light and sharpness. Pure; uint8 arrays [H, W, 3]."""
+"""Checks of a portrait besides its faces: size, light and sharpness. Pure; uint8 arrays [H, W, 3]."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from live_avatar.checks.finding import Finding
+from live_avatar.checks.finding import Finding, fine
 
 Pixels = npt.NDArray[np.uint8]
 Luma = npt.NDArray[np.float32]
@@ -47,47 +47,62 @@ def laplacian_variance(plane: Luma) -> float:
 
 
 def check_size(width: int, height: int) -> list[Finding]:
-    """``IMAGE_SMALL`` under 512 pixels on the short side."""
-    if min(width, height) >= SMALLEST_SIDE:
-        return []
-    return [
-        Finding(
-            "IMAGE_SMALL",
-            f"The picture has {width}x{height} pixels.",
-            f"At least {SMALLEST_SIDE}x{SMALLEST_SIDE} is wanted: details that are not there have to be made up.",
-        )
-    ]
+    """``IMAGE_SMALL`` under 512 pixels on the short side, or ``IMAGE_SIZE_OK``."""
+    shortest = min(width, height)
+    measured = f"The picture has {width}x{height} pixels."
+    if shortest >= SMALLEST_SIDE:
+        return [fine("IMAGE_SIZE_OK", measured, shortest, "pixels")]
+    wanted = f"At least {SMALLEST_SIDE}x{SMALLEST_SIDE} is wanted: details that are not there have to be made up."
+    return [Finding("IMAGE_SMALL", measured, wanted, value=shortest, unit="pixels")]
 
 
-def check_pixels(pixels: Pixels) -> list[Finding]:
-    """``IMAGE_DARK``, ``IMAGE_BURNT``, ``IMAGE_BLURRED``; measured in the middle of the picture, where the face is."""
-    plane = centre(luma(pixels))
+def check_pixels(pixels: Pixels, face: tuple[slice, slice] | None = None) -> list[Finding]:
+    """``IMAGE_DARK`` and ``IMAGE_BURNT``, or ``IMAGE_LIGHT_OK``; ``IMAGE_BLURRED``, or ``IMAGE_SHARPNESS_OK``.
+
+    Args:
+        pixels: the picture.
+        face: rows and columns of the face; without them the middle of the picture is measured, where faces are.
+    """
+    plane = centre(luma(pixels)) if face is None else luma(pixels)[face]
+    where = "middle of the picture" if face is None else "face"
+    return [*_check_light(plane, where), _check_sharpness(plane, where)]
+
+
+def _check_light(plane: Luma, where: str) -> list[Finding]:
     findings = []
-    median = float(np.median(plane))
+    median = round(float(np.median(plane)), 1)
     if median < DARK_MEDIAN:
         findings.append(
             Finding(
                 "IMAGE_DARK",
-                f"The middle of the picture is dark: brightness {median:.0f} of 255.",
+                f"The {where} is dark: brightness {median:.0f} of 255.",
                 "Even light on the face is wanted.",
+                value=median,
+                unit="of 255",
             )
         )
-    burnt = float(np.mean(plane >= BURNT_LEVEL))
+    burnt = round(float(np.mean(plane >= BURNT_LEVEL)), 4)
     if burnt > BURNT_SHARE:
         findings.append(
             Finding(
                 "IMAGE_BURNT",
-                f"{burnt:.0%} of the middle of the picture is white without detail.",
+                f"{burnt:.0%} of the {where} is white without detail.",
                 "A picture that is not overexposed is wanted.",
+                value=burnt,
+                unit="share of the area",
             )
         )
-    sharpness = laplacian_variance(plane)
-    if sharpness < BLURRED_VARIANCE:
-        findings.append(
-            Finding(
-                "IMAGE_BLURRED",
-                f"The picture is blurred: sharpness {sharpness:.1f}, where {BLURRED_VARIANCE:.0f} is the least.",
-                "A picture in focus is wanted; the video cannot be sharper than it.",
-            )
-        )
-    return findings
+    return findings or [fine("IMAGE_LIGHT_OK", f"The {where} has brightness {median:.0f} of 255.", median, "of 255")]
+
+
+def _check_sharpness(plane: Luma, where: str) -> Finding:
+    sharpness = round(laplacian_variance(plane), 2)
+    if sharpness >= BLURRED_VARIANCE:
+        return fine("IMAGE_SHARPNESS_OK", f"The {where} is sharp: {sharpness:.0f}.", sharpness, "sharpness")
+    return Finding(
+        "IMAGE_BLURRED",
+        f"The {where} is blurred: sharpness {sharpness:.1f}, where {BLURRED_VARIANCE:.0f} is the least.",
+        "A picture in focus is wanted; the video cannot be sharper than it.",
+        value=sharpness,
+        unit="sharpness",
+    )

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import combinations
 
-from live_avatar.checks.finding import Finding
+from live_avatar.checks.finding import Finding, fine
 
 MOST_WORDS = 200
 FEWEST_WORDS = 5
@@ -89,35 +89,37 @@ def contradictions(text: str) -> list[tuple[str, str]]:
 
 
 def check_prompt(text: str) -> list[Finding]:
-    """``PROMPT_LONG``, ``PROMPT_SHORT``, ``PROMPT_LANGUAGE``, ``PROMPT_CONTRADICTORY``."""
-    findings = []
+    """``PROMPT_LONG`` or ``PROMPT_SHORT``, ``PROMPT_LANGUAGE``, ``PROMPT_CONTRADICTORY``, or in place of each an OK."""
+    return [_check_length(text), _check_language(text), *_check_content(text)]
+
+
+def _check_length(text: str) -> Finding:
     words = count_words(text)
+    measured = f"The prompt has {words} word{'' if words == 1 else 's'}."
     if words > MOST_WORDS:
-        findings.append(
-            Finding(
-                "PROMPT_LONG",
-                f"The prompt has {words} words.",
-                f"At most {MOST_WORDS} are wanted: what comes late in a long prompt has little effect.",
-            )
-        )
-    elif words < FEWEST_WORDS:
-        findings.append(
-            Finding(
-                "PROMPT_SHORT",
-                f"The prompt has {words} word{'' if words == 1 else 's'}.",
-                f"At least {FEWEST_WORDS} are wanted: who is seen, doing what, in which light and place.",
-            )
-        )
+        wanted = f"At most {MOST_WORDS} are wanted: what comes late in a long prompt has little effect."
+        return Finding("PROMPT_LONG", measured, wanted, value=words, unit="words")
+    if words < FEWEST_WORDS:
+        wanted = f"At least {FEWEST_WORDS} are wanted: who is seen, doing what, in which light and place."
+        return Finding("PROMPT_SHORT", measured, wanted, value=words, unit="words")
+    return fine("PROMPT_LENGTH_OK", measured, words, "words")
+
+
+def _check_language(text: str) -> Finding:
     share, script = other_script_share(text)
-    if share > _OTHER_SCRIPT_SHARE:
-        findings.append(
-            Finding(
-                "PROMPT_LANGUAGE",
-                f"{share:.0%} of the prompt's letters are {script}.",
-                "English or Chinese is wanted: the model was trained on these.",
-            )
-        )
-    findings += [
+    if share <= _OTHER_SCRIPT_SHARE:
+        return fine("PROMPT_LANGUAGE_OK", "The prompt is written in Latin or Chinese letters.")
+    return Finding(
+        "PROMPT_LANGUAGE",
+        f"{share:.0%} of the prompt's letters are {script}.",
+        "English or Chinese is wanted: the model was trained on these.",
+        value=round(share, 4),
+        unit="share of letters",
+    )
+
+
+def _check_content(text: str) -> list[Finding]:
+    found = [
         Finding(
             "PROMPT_CONTRADICTORY",
             f'The prompt asks for "{first}" and for "{second}".',
@@ -125,7 +127,7 @@ def check_prompt(text: str) -> list[Finding]:
         )
         for first, second in contradictions(text)
     ]
-    return findings
+    return found or [fine("PROMPT_CONTENT_OK", "The prompt does not contradict itself.")]
 
 
 def _first_match(text: str, words: tuple[str, ...]) -> str | None:

@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("live_avatar.cli.generate", "make a talking video from a portrait, a recording and a prompt"),
     "batch": ("live_avatar.cli.batch_command", "make many videos, unattended; can be continued"),
     "plan": ("live_avatar.cli.plan_command", "say what a video would be and cost, without making it"),
+    "check": ("live_avatar.cli.check_command", "say whether a portrait, a recording and a prompt are good material"),
     "inspect": ("live_avatar.cli.inspect_command", "look at a model folder: what it holds, what is missing or damaged"),
     "verify": ("live_avatar.verify.__main__", "check the engine against golden data"),
     "bench": ("live_avatar.bench", "measure the engine"),

@@ -70,7 +70,8 @@ def prepare(request: Request, console: Console) -> Plan:
     from live_avatar.planner import plan as make_plan
 
     job, model = request.job, request.model
-    check_output(job.output, overwrite=job.overwrite)
+    if job.output is not None:
+        check_output(job.output, overwrite=job.overwrite)
     plan = make_plan(job, model.ckpt_dir, model.lora, Machine.detect(model.device), precision=model.precision)
     console.record({"kind": "plan", "base_seed": job.base_seed, "output": str(job.output), **plan.as_dict()})
     for line in plan_lines(plan):
@@ -89,26 +90,25 @@ def prepare(request: Request, console: Console) -> Plan:
 
 
 def check_material(job: RenderJob, console: Console) -> None:
-    """Warn about portrait, recordings and prompts that will make a worse video.
+    """Say what of portrait, recordings and prompts will make a worse video.
 
     Raises:
         UserError: material that cannot be used at all.
     """
-    import numpy as np
-
-    from live_avatar.checks.picture import check_pixels, check_size
+    from live_avatar.checks import problems
     from live_avatar.checks.prompt import check_prompt
+    from live_avatar.checks.report import report_image
     from live_avatar.checks.sound import check_sound_file
-    from live_avatar.image import open_picture
     from live_avatar.media.audio_file import probe_audio
 
-    picture = open_picture(job.image).image
-    findings = check_size(picture.width, picture.height) + check_pixels(np.asarray(picture.convert("RGB")))
+    findings = list(report_image(job.image, job.size).findings)
+    if len(job.audio) > 1:
+        findings = [finding for finding in findings if finding.code != "FACE_SEVERAL"]
     for path in job.audio:
         findings += check_sound_file(path, probe_audio(path))
     for span in job.prompts:
         findings += check_prompt(span.text)
-    for finding in findings:
+    for finding in problems(findings):
         console.warning(finding.code, finding.text)
 
 

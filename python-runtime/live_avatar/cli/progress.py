@@ -35,7 +35,8 @@ class ProgressView:
     def observe(self, event: RenderEvent) -> None:
         """Show one event."""
         if isinstance(event, StageEvent):
-            if event.text != self._stage:
+            # What saving cost is told after it.
+            if event.stage != "save" and event.text != self._stage:
                 self._stage = event.text
                 self.write(event.text)
         elif isinstance(event, BlockEvent):

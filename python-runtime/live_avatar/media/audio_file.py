@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,7 +41,7 @@ class DecodedAudio:
 
     Attributes:
         model_path: raw float32 little endian, mono, 16 kHz.
-        viewer_path: AAC in MP4.
+        viewer_path: AAC in MP4; not there if it was not wanted.
         samples: in ``model_path``.
         frames: video frames at 25 per second that cover the sound.
         source: what the file's header says.
@@ -75,10 +76,13 @@ def probe_audio(path: Path) -> AudioProbe:
         return probe_container(container, path)
 
 
-def decode_audio(path: Path, work_dir: Path, *, start_frame: int = 0, max_frames: int | None = None) -> DecodedAudio:
+def decode_audio(
+    path: Path, work_dir: Path, *, start_frame: int = 0, max_frames: int | None = None, viewer: bool = True
+) -> DecodedAudio:
     """Make the model's and the viewer's sound of ``path`` in ``work_dir``, or find them there from an earlier run.
 
     ``start_frame`` and ``max_frames`` choose a stretch in video frames (40 ms); both outputs get the same stretch.
+    ``viewer`` false leaves the viewer's sound out, whose encoding takes most of the time; nothing is kept for later.
     One channel of stereo being silent, the model hears the other alone. Source: spec 3.1 (16 kHz mono, soxr HQ).
 
     Raises:
@@ -96,15 +100,15 @@ def decode_audio(path: Path, work_dir: Path, *, start_frame: int = 0, max_frames
             "max_frames": max_frames,
         }
         work_dir.mkdir(parents=True, exist_ok=True)
-        record = _read_record(work_dir, wanted)
+        record = _read_record(work_dir, wanted) if viewer else None
         if record is not None:
             return _from_record(record, work_dir, reused=True)
         reader = AudioReader(container, path, start_frame, max_frames)
         with (
             atomic_file(work_dir / MODEL_SOUND_NAME) as model_file,
-            atomic_file(work_dir / VIEWER_SOUND_NAME) as viewer_file,
+            atomic_file(work_dir / VIEWER_SOUND_NAME) if viewer else nullcontext() as viewer_file,
         ):
-            meter, samples = _write_both(reader, model_file, viewer_file, max_frames)
+            meter, samples = _write_sounds(reader, model_file, viewer_file, max_frames)
             statistics = _measure(Path(model_file.name), samples, meter)
         warnings = reader.warnings(probe, path) + level_warnings(statistics, reader.sample_rate)
     if probe.has_video:
@@ -112,37 +116,41 @@ def decode_audio(path: Path, work_dir: Path, *, start_frame: int = 0, max_frames
     record = wanted | {
         "source": asdict(probe),
         "samples": samples,
-        "viewer_bytes": (work_dir / VIEWER_SOUND_NAME).stat().st_size,
+        "viewer_bytes": (work_dir / VIEWER_SOUND_NAME).stat().st_size if viewer else 0,
         "channel_peak": list(statistics.channel_peak),
         "silent_channels": list(statistics.silent_channels),
         "clipped_fraction": statistics.clipped_fraction,
         "warnings": [list(warning) for warning in warnings],
     }
-    atomic_write_json(work_dir / RECORD_NAME, record)
+    if viewer:
+        atomic_write_json(work_dir / RECORD_NAME, record)
     return _from_record(record, work_dir, reused=False)
 
 
-def _write_both(
-    reader: AudioReader, model_file: BinaryIO, viewer_file: BinaryIO, max_frames: int | None
+def _write_sounds(
+    reader: AudioReader, model_file: BinaryIO, viewer_file: BinaryIO | None, max_frames: int | None
 ) -> tuple[SourceMeter, int]:
-    """Stream the reader into both files. Returns the source's levels and the number of model samples."""
+    """Stream the reader into the files. Returns the source's levels and the number of model samples."""
     meter: SourceMeter | None = None
     encoder: AacEncoder | None = None
     resampler: soxr.ResampleStream | None = None
     for chunk in reader.chunks():
-        if meter is None or encoder is None:
+        if meter is None:
             channels = chunk.shape[0]
             meter = SourceMeter(channels)
-            encoder = AacEncoder(viewer_file, reader.sample_rate, channels, reader.layout)
+            if viewer_file is not None:
+                encoder = AacEncoder(viewer_file, reader.sample_rate, channels, reader.layout)
             if reader.sample_rate != MODEL_SAMPLE_RATE:
                 resampler = soxr.ResampleStream(reader.sample_rate, MODEL_SAMPLE_RATE, 1, "float32", "HQ")
         meter.add(chunk)
-        encoder.add(chunk)
+        if encoder is not None:
+            encoder.add(chunk)
         mono = chunk.mean(axis=0)
         _append(model_file, mono if resampler is None else resampler.resample_chunk(mono, last=False))
-    if meter is None or encoder is None:
+    if meter is None:
         raise nothing_decoded(reader)
-    encoder.close()
+    if encoder is not None:
+        encoder.close()
     if resampler is not None:
         _append(model_file, resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     samples = -(-meter.samples * MODEL_SAMPLE_RATE // reader.sample_rate)

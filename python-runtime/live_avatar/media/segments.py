@@ -24,6 +24,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from live_avatar.errors import UserError
 from live_avatar.geometry import FRAMES_PER_SECOND
+from live_avatar.init_part import same_format
 from live_avatar.media.aac import AacTrack
 from live_avatar.media.atomic import atomic_write_bytes, remove_stale_temporaries
 from live_avatar.media.mp4_boxes import place_fragment, split_fragmented
@@ -74,7 +75,7 @@ class SegmentInfo:
 class SegmentWriter:
     """Writes the clips of one take into ``folder``; see the module's text. Use it with ``with``, or call ``close``.
 
-    Making one writes ``init.mp4``, or checks that the one already there is the same.
+    Making one writes ``init.mp4``; one that is there already has to be of the same format.
 
     Raises:
         UserError: ``DISK_FULL``; ``SEGMENT_FORMAT_CHANGED`` when the folder holds clips of another size, sound or
@@ -138,9 +139,10 @@ class SegmentWriter:
         data, _, _ = self._mux([black], 0, is_init=True)
         init, _ = split_fragmented(data)
         path = self.folder / INIT_NAME
-        if not path.exists():
-            atomic_write_bytes(path, init)
-        elif path.read_bytes() != init:
+        before = path.read_bytes() if path.exists() else None
+        if before == init:
+            return
+        if before is not None and not same_format(before, init):
             raise UserError(
                 "SEGMENT_FORMAT_CHANGED",
                 f"The clips in {self.folder} cannot be continued.",
@@ -148,6 +150,7 @@ class SegmentWriter:
                 "Start the render anew in an empty work folder.",
                 field="output",
             )
+        atomic_write_bytes(path, init)
 
     def _mux(self, frames: Iterable[Frame], first_frame: int, *, is_init: bool) -> tuple[bytes, int, dict[int, int]]:
         """One fragmented MP4 in memory, its number of frames, and the decode time of each track it holds."""

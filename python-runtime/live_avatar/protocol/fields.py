@@ -34,6 +34,10 @@ class Fields:
         self._values: dict[str, Any] = dict(value)
         self._place = place
 
+    def has(self, name: str) -> bool:
+        """Whether the field is there and was not taken yet."""
+        return name in self._values
+
     def text(self, name: str, *, shortest: int = 0, longest: int | None = None, default: object = _REQUIRED) -> str:
         """A string of so many characters."""
         return self._take(name, lambda value, place: _text(value, place, shortest, longest), default)
@@ -55,11 +59,11 @@ class Fields:
 
     def integer(self, name: str, lowest: int, highest: int, default: object = _REQUIRED) -> int:
         """A whole number in the given range, written with or without ``.0``."""
-        return self._take(name, lambda value, place: _integer(value, place, lowest, highest), default)
+        return self._take(name, lambda value, place: read_integer(value, place, lowest, highest), default)
 
     def optional_integer(self, name: str, lowest: int, highest: int) -> int | None:
         """A whole number, or null, which is also the default."""
-        return self._take(name, lambda value, place: _or_none(value, place, _integer, lowest, highest), None)
+        return self._take(name, lambda value, place: _or_none(value, place, read_integer, lowest, highest), None)
 
     def flag(self, name: str, default: object = _REQUIRED) -> bool:
         """True or false."""
@@ -75,9 +79,10 @@ class Fields:
         """An absolute path."""
         return self._take(name, _path, _REQUIRED)
 
-    def optional_path(self, name: str) -> Path | None:
-        """An absolute path, or null, which is also the default."""
-        return self._take(name, lambda value, place: _or_none(value, place, _path), None)
+    def optional_path(self, name: str, *, required: bool = False) -> Path | None:
+        """An absolute path or null, which is also the default unless ``required`` asks that it is written out."""
+        default = _REQUIRED if required else None
+        return self._take(name, lambda value, place: _or_none(value, place, _path), default)
 
     def paths(self, name: str, *, fewest: int = 0, default: object = _REQUIRED) -> tuple[Path, ...]:
         """A list of absolute paths."""
@@ -104,19 +109,19 @@ class Fields:
         for name in self._values:
             raise UserError(
                 "PROTOCOL_FIELD_INVALID",
-                f'There is no field "{_shown(self._place_of(name))}" here.',
+                f'There is no field "{_shown(self.place_of(name))}" here.',
                 "This version of the engine does not know it.",
                 "See docs/protocol.md for the fields of each request.",
-                field=_shown(self._place_of(name)),
+                field=_shown(self.place_of(name)),
             )
 
     def _take(self, name: str, read: Callable[[Any, str], Value], default: Any) -> Value:
         if name in self._values:
-            return read(self._values.pop(name), self._place_of(name))
+            return read(self._values.pop(name), self.place_of(name))
         if default is not _REQUIRED:
             value: Value = default
             return value
-        place = self._place_of(name)
+        place = self.place_of(name)
         raise UserError(
             "PROTOCOL_FIELD_INVALID",
             f'The field "{place}" is missing.',
@@ -125,7 +130,8 @@ class Fields:
             field=place,
         )
 
-    def _place_of(self, name: str) -> str:
+    def place_of(self, name: str) -> str:
+        """Where the field ``name`` stands in the request."""
         return f"{self._place}.{name}" if self._place else name
 
 
@@ -153,7 +159,8 @@ def _text(value: object, place: str, shortest: int, longest: int | None) -> str:
     return value
 
 
-def _integer(value: object, place: str, lowest: int, highest: int) -> int:
+def read_integer(value: object, place: str, lowest: int, highest: int) -> int:
+    """The value as a whole number in the given range."""
     # JSON has one kind of number: 4.0 is the whole number 4, as in the schema.
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
     if not whole or not lowest <= value <= highest:  # type: ignore[operator]

@@ -103,6 +103,41 @@ class Planned(TypedDict):
     plan: dict[str, Any]
 
 
+class Compared(TypedDict):
+    """Answer to ``compare``: ``fresh`` of ``clips`` clips would stay, generating would begin at ``restart``."""
+
+    type: Literal["compared"]
+    request_id: str
+    clips: int
+    fresh: int
+    restart: int
+    reasons: list[str]
+
+
+class ImageChecked(TypedDict):
+    """Answer to ``check_image``: :class:`live_avatar.checks.report.ImageReport`."""
+
+    type: Literal["image_checked"]
+    request_id: str
+    image: dict[str, Any]
+
+
+class AudioChecked(TypedDict):
+    """Answer to ``check_audio``: :class:`live_avatar.checks.report.AudioReport`."""
+
+    type: Literal["audio_checked"]
+    request_id: str
+    audio: dict[str, Any]
+
+
+class PromptChecked(TypedDict):
+    """Answer to ``check_prompt``: :class:`live_avatar.checks.Finding` each."""
+
+    type: Literal["prompt_checked"]
+    request_id: str
+    findings: list[dict[str, Any]]
+
+
 class Accepted(TypedDict):
     """Answer to ``render`` (the job runs) and ``cancel`` (the job will stop)."""
 
@@ -121,12 +156,12 @@ class Event(TypedDict):
 
 
 class Finished(TypedDict):
-    """The job's video is in place."""
+    """The job's video is in place, or without an ``output`` its clips are."""
 
     type: Literal["finished"]
     request_id: str
     job_id: str
-    output: str
+    output: str | None
     frames: int
     clips: int
     seconds: float
@@ -163,14 +198,34 @@ class ErrorMessage(TypedDict):
     error: ErrorPayload
 
 
+class Doing(TypedDict):
+    """What goes on since the last news, ``seconds`` ago; ``clip`` and ``block`` are those being made."""
+
+    stage: str
+    text: str
+    clip: int | None
+    clips: int | None
+    block: int | None
+    seconds: float
+
+
+class DeviceMemory(TypedDict):
+    """Bytes on the card: held by tensors, and by the process for them."""
+
+    allocated: int
+    reserved: int
+
+
 class Heartbeat(TypedDict):
-    """The worker is alive. ``memory_bytes`` is its resident memory."""
+    """The worker is alive. ``memory_bytes`` is its resident memory; ``device_memory`` null on a processor."""
 
     type: Literal["heartbeat"]
     sequence: int
     state: WorkerState
     job_id: str | None
     memory_bytes: int
+    device_memory: DeviceMemory | None
+    doing: Doing | None
 
 
 class Status(TypedDict):
@@ -198,6 +253,10 @@ Message = (
     Hello
     | Loaded
     | Planned
+    | Compared
+    | ImageChecked
+    | AudioChecked
+    | PromptChecked
     | Accepted
     | Event
     | Finished

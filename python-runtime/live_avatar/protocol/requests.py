@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from live_avatar.errors import UserError
-from live_avatar.protocol.fields import Fields
+from live_avatar.protocol.fields import Fields, invalid, read_integer
 from live_avatar.render import RenderJob
 from live_avatar.take import Precision, PromptSpan, RotaryRounding
 
 _LONGEST_ID = 200
 _MOST_COUNT = 2**31 - 1
 # The largest whole number that JavaScript holds exactly.
-_MOST_SEED = 2**53 - 1
+_MOST_EXACT = 2**53 - 1
 _LARGEST_SIDE = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """Which weights, where, how: the fields that ``load`` and ``plan`` share."""
+    """Which weights, where, how: the fields that ``load``, ``plan`` and ``compare`` share."""
 
     ckpt_dir: Path
     lora: str | None
@@ -45,6 +45,40 @@ class PlanRequest:
     request_id: str
     model: ModelChoice
     job: RenderJob
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """Say what a render would keep of its folder. ``model`` null: with the weights in memory, or those of before."""
+
+    request_id: str
+    model: ModelChoice | None
+    job: RenderJob
+
+
+@dataclass(frozen=True, slots=True)
+class CheckImageRequest:
+    """Check a portrait for a video of ``size``."""
+
+    request_id: str
+    path: Path
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAudioRequest:
+    """Check a recording."""
+
+    request_id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPromptRequest:
+    """Check a prompt."""
+
+    request_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +112,9 @@ class ShutdownRequest:
     request_id: str
 
 
-Request = LoadRequest | PlanRequest | RenderRequest | CancelRequest | StatusRequest | ShutdownRequest
+# What is answered while a job runs, and may take a while.
+Question = PlanRequest | CompareRequest | CheckImageRequest | CheckAudioRequest | CheckPromptRequest
+Request = LoadRequest | Question | RenderRequest | CancelRequest | StatusRequest | ShutdownRequest
 
 
 class BadRequest(Exception):
@@ -152,6 +188,23 @@ def _plan(request_id: str, fields: Fields) -> PlanRequest:
     return PlanRequest(request_id, _model(fields), _job(fields.nested("job")))
 
 
+def _compare(request_id: str, fields: Fields) -> CompareRequest:
+    model = _model(fields) if fields.has("ckpt_dir") else None
+    return CompareRequest(request_id, model, _job(fields.nested("job")))
+
+
+def _check_image(request_id: str, fields: Fields) -> CheckImageRequest:
+    return CheckImageRequest(request_id, fields.path("path"), _size(fields.nested("size")))
+
+
+def _check_audio(request_id: str, fields: Fields) -> CheckAudioRequest:
+    return CheckAudioRequest(request_id, fields.path("path"))
+
+
+def _check_prompt(request_id: str, fields: Fields) -> CheckPromptRequest:
+    return CheckPromptRequest(request_id, fields.text("text"))
+
+
 def _render(request_id: str, fields: Fields) -> RenderRequest:
     return RenderRequest(request_id, _job_id(fields), _job(fields.nested("job")))
 
@@ -171,6 +224,10 @@ def _shutdown(request_id: str, fields: Fields) -> ShutdownRequest:
 _READERS: dict[str, Callable[[str, Fields], Request]] = {
     "load": _load,
     "plan": _plan,
+    "compare": _compare,
+    "check_image": _check_image,
+    "check_audio": _check_audio,
+    "check_prompt": _check_prompt,
     "render": _render,
     "cancel": _cancel,
     "status": _status,
@@ -193,9 +250,9 @@ def _job(fields: Fields) -> RenderJob:
         image=fields.path("image"),
         audio=fields.paths("audio", fewest=1),
         prompts=fields.items("prompts", _prompt, fewest=1),
-        output=fields.path("output"),
+        output=fields.optional_path("output", required=True),
         size=_size(fields.nested("size")),
-        base_seed=fields.integer("base_seed", 0, _MOST_SEED),
+        base_seed=fields.integer("base_seed", 0, _MOST_EXACT),
         infer_frames=fields.integer("infer_frames", 0, _MOST_COUNT, 48),
         sample_steps=fields.integer("sample_steps", 0, _MOST_COUNT, 4),
         num_clip=fields.optional_integer("num_clip", 0, _MOST_COUNT),
@@ -205,8 +262,12 @@ def _job(fields: Fields) -> RenderJob:
         overwrite=fields.flag("overwrite", False),
         keep_clips=fields.flag("keep_clips", False),
         work_dir=fields.optional_path("work_dir"),
+        speech_cuts=fields.items("speech_cuts", _frame, default=()),
+        state_budget_bytes=fields.optional_integer("state_budget_bytes", 0, _MOST_EXACT),
     )
     fields.end()
+    if job.output is None and job.work_dir is None:
+        raise invalid(fields.place_of("work_dir"), "the folder that keeps the clips, since output is null", None)
     return job
 
 
@@ -219,6 +280,10 @@ def _prompt(value: object, place: str) -> PromptSpan:
     span = PromptSpan(fields.integer("start_block", 0, _MOST_COUNT), fields.text("text"))
     fields.end()
     return span
+
+
+def _frame(value: object, place: str) -> int:
+    return read_integer(value, place, 0, _MOST_COUNT)
 
 
 def _size(fields: Fields) -> tuple[int, int]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 
 from live_avatar.checkpoint.layout import CheckpointLayout
+from live_avatar.compare import Comparer, Comparison
 from live_avatar.errors import UserError
-from live_avatar.events import EventSink, RenderEvent
+from live_avatar.events import DeviceMemory, EventSink, RenderEvent
 from live_avatar.machine import Machine
-from live_avatar.numerics import choose_device
-from live_avatar.pipeline import Pipeline, PipelineOptions
+from live_avatar.numerics import choose_device, device_memory
+from live_avatar.pipeline import Pipeline, PipelineOptions, identify_weights
 from live_avatar.planner import Plan, plan
 from live_avatar.protocol.messages import LoadedModel
 from live_avatar.protocol.requests import ModelChoice
@@ -42,6 +43,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._warm: _Warm | None = None
+        self._comparer = Comparer()
 
     @property
     def model(self) -> LoadedModel | None:
@@ -113,11 +115,34 @@ class Engine:
         machine = replace(machine, memory_available=available)
         return plan(job, choice.ckpt_dir, choice.lora, machine, precision=choice.precision)
 
+    def compare(self, choice: ModelChoice | None, job: RenderJob) -> Comparison:
+        """Say what a render would keep, from one thread other than that of :meth:`render`.
+
+        Raises:
+            UserError: see :func:`live_avatar.compare.Comparer.compare`.
+        """
+        return self._comparer.compare(job, self._fingerprint(choice))
+
+    def device_memory(self) -> DeviceMemory | None:
+        """Memory held on the card of the loaded model; ``None`` without one."""
+        warm = self._warm
+        return None if warm is None else device_memory(warm.pipeline.device)
+
     def release_memory(self) -> None:
         """Give back what nothing uses any more, for example after a failure."""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _fingerprint(self, choice: ModelChoice | None) -> str | None:
+        """Identity of the weights asked about; of those in memory if none are named, ``None`` if nothing is loaded."""
+        warm = self._warm
+        if choice is None:
+            return None if warm is None else warm.pipeline.weights_fingerprint
+        if warm is not None and warm.choice == choice and warm.signature == _signature(warm.pipeline):
+            return warm.pipeline.weights_fingerprint
+        options = PipelineOptions(choice.ckpt_dir, choice.lora, choice.device, choice.precision)
+        return identify_weights(options).fingerprint
 
     def _remember_speed(self, warm: _Warm, job: RenderJob, meter: SpeedMeter) -> None:
         speed = meter.speed()

@@ -1,6 +1,6 @@
 """The worker's conversation: which request is taken when, what answers it, and how everything ends.
 
-Three threads besides the main one: requests are read, plans are made and heartbeats are sent while the main thread
+Three threads besides the main one: requests are read, questions answered and heartbeats sent while the main thread
 loads and renders. One lock covers the worker's state and its output, so that what is said is true when it is said.
 """
 
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from live_avatar.compare import Comparison
 from live_avatar.errors import Cancelled, UserError
-from live_avatar.events import ClipEvent, EventSink, RenderEvent, StageEvent
+from live_avatar.events import ClipEvent, DeviceMemory, EventSink, RenderEvent, StageEvent
 from live_avatar.planner import Plan
 from live_avatar.protocol import HEARTBEAT_SECONDS, MAX_LINE_BYTES
 from live_avatar.protocol.messages import EndReason, ErrorPayload, LoadedModel, Message, WorkerState
@@ -23,9 +24,14 @@ from live_avatar.protocol.plan import plan_as_json
 from live_avatar.protocol.requests import (
     BadRequest,
     CancelRequest,
+    CheckAudioRequest,
+    CheckImageRequest,
+    CheckPromptRequest,
+    CompareRequest,
     LoadRequest,
     ModelChoice,
     PlanRequest,
+    Question,
     RenderRequest,
     Request,
     ShutdownRequest,
@@ -35,6 +41,7 @@ from live_avatar.protocol.requests import (
 )
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.worker import faults
+from live_avatar.worker.doing import DoingTracker
 from live_avatar.worker.stdio import TooLong
 
 # A cancel before the first block is obeyed at the next of these; the others are short or better finished.
@@ -57,6 +64,12 @@ class EngineLike(Protocol):
     def plan(self, choice: ModelChoice, job: RenderJob) -> Plan:
         """Plan a render, from any thread."""
 
+    def compare(self, choice: ModelChoice | None, job: RenderJob) -> Comparison:
+        """Say what a render would keep, from the thread of questions."""
+
+    def device_memory(self) -> DeviceMemory | None:
+        """Memory held on the card."""
+
     def release_memory(self) -> None:
         """Give back what a failure left."""
 
@@ -66,6 +79,7 @@ class _Activity:
     """What the main thread does, or has been given to do next."""
 
     request: LoadRequest | RenderRequest
+    doing: DoingTracker
     clips_on_disk: int = 0
     cancelled: bool = False
 
@@ -111,21 +125,21 @@ class Worker:
         self._silent = False
         # Simple queues may be filled from a signal handler.
         self._work: queue.SimpleQueue[LoadRequest | RenderRequest | None] = queue.SimpleQueue()
-        self._plans: queue.SimpleQueue[PlanRequest | None] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
 
     def run(self, hello: Message) -> None:
         """Say hello, then serve until shutdown, the end of input or :meth:`stop`. Call it from the main thread."""
         self._say(hello)
         ended = threading.Event()
-        planner = threading.Thread(target=self._make_plans, name="planner")
-        planner.start()
+        answering = threading.Thread(target=self._answer_questions, name="questions")
+        answering.start()
         threading.Thread(target=self._send_heartbeats, args=(ended,), name="heartbeat", daemon=True).start()
         # Reading cannot be interrupted, so nobody waits for this thread.
         threading.Thread(target=self._read_requests, name="requests", daemon=True).start()
         while (request := self._work.get()) is not None:
             self._serve(request)
-        self._plans.put(None)
-        planner.join()
+        self._questions.put(None)
+        answering.join()
         ended.set()
         with self._lock:
             self._answer_leftovers()
@@ -161,8 +175,10 @@ class Worker:
             match request:
                 case LoadRequest() | RenderRequest():
                     self._begin(request)
-                case PlanRequest():
-                    self._plans.put(request)
+                case (
+                    PlanRequest() | CompareRequest() | CheckImageRequest() | CheckAudioRequest() | CheckPromptRequest()
+                ):
+                    self._questions.put(request)
                 case CancelRequest():
                     self._cancel(request)
                 case StatusRequest():
@@ -180,7 +196,8 @@ class Worker:
                 self._refuse(request.request_id, faults.not_loaded())
                 return
             self._say({"type": "accepted", "request_id": request.request_id, "job_id": request.job_id})
-        self._activity = _Activity(request)
+        text = "Starting the render" if isinstance(request, RenderRequest) else "Starting to load"
+        self._activity = _Activity(request, DoingTracker(text))
         self._work.put(request)
 
     def _cancel(self, request: CancelRequest) -> None:
@@ -217,9 +234,9 @@ class Worker:
         while not self._work.empty():
             if (request := self._work.get()) is not None:
                 self._serve(request)
-        while not self._plans.empty():
-            if (plan := self._plans.get()) is not None:
-                self._refuse(plan.request_id, faults.stopping())
+        while not self._questions.empty():
+            if (question := self._questions.get()) is not None:
+                self._refuse(question.request_id, faults.stopping())
 
     def _load(self, request: LoadRequest) -> None:
         activity = self._current()
@@ -279,7 +296,7 @@ class Worker:
                     "type": "finished",
                     "request_id": request_id,
                     "job_id": job_id,
-                    "output": str(result.output),
+                    "output": None if result.output is None else str(result.output),
                     "frames": result.frames,
                     "clips": result.clips,
                     "seconds": result.seconds,
@@ -293,16 +310,44 @@ class Worker:
         # Only now is the error's traceback gone, and with it the tensors of the render.
         self._engine.release_memory()
 
-    def _make_plans(self) -> None:
-        while (request := self._plans.get()) is not None:
+    def _answer_questions(self) -> None:
+        while (request := self._questions.get()) is not None:
             try:
                 self._stop_if_ending()
-                plan = plan_as_json(self._engine.plan(request.model, request.job))
-                self._say({"type": "planned", "request_id": request.request_id, "plan": plan})
+                self._say(self._answer(request))
             except Cancelled:
                 self._refuse(request.request_id, faults.stopping())
             except Exception as error:
                 self._refuse(request.request_id, faults.explain(error))
+
+    def _answer(self, question: Question) -> Message:
+        # The checks bring image and sound libraries that a worker may never need.
+        from live_avatar.checks import report
+
+        request_id = question.request_id
+        match question:
+            case PlanRequest():
+                plan = plan_as_json(self._engine.plan(question.model, question.job))
+                return {"type": "planned", "request_id": request_id, "plan": plan}
+            case CompareRequest():
+                found = self._engine.compare(question.model, question.job)
+                return {
+                    "type": "compared",
+                    "request_id": request_id,
+                    "clips": found.clips,
+                    "fresh": found.fresh,
+                    "restart": found.restart,
+                    "reasons": list(found.reasons),
+                }
+            case CheckImageRequest():
+                image = report.report_image(question.path, question.size).as_dict()
+                return {"type": "image_checked", "request_id": request_id, "image": image}
+            case CheckAudioRequest():
+                audio = report.report_audio(question.path).as_dict()
+                return {"type": "audio_checked", "request_id": request_id, "audio": audio}
+            case CheckPromptRequest():
+                findings = [finding.as_dict() for finding in report.report_prompt(question.text)]
+                return {"type": "prompt_checked", "request_id": request_id, "findings": findings}
 
     def _send_heartbeats(self, ended: threading.Event) -> None:
         sequence = 0
@@ -310,6 +355,7 @@ class Worker:
             sequence += 1
             with self._lock:
                 activity = self._activity
+                memory = self._engine.device_memory()
                 self._say(
                     {
                         "type": "heartbeat",
@@ -317,6 +363,10 @@ class Worker:
                         "state": self._state(),
                         "job_id": None if activity is None else activity.job_id,
                         "memory_bytes": self._memory_bytes(),
+                        "device_memory": None
+                        if memory is None
+                        else {"allocated": memory.allocated, "reserved": memory.reserved},
+                        "doing": None if activity is None else activity.doing.now(),
                     }
                 )
 
@@ -326,6 +376,7 @@ class Worker:
         def tell(event: RenderEvent) -> None:
             if isinstance(event, ClipEvent):
                 activity.clips_on_disk = event.clip + 1
+            activity.doing.observe(event)
             fields = {"kind": event.kind, **dataclasses.asdict(event)}
             self._say({"type": "event", "request_id": request_id, "job_id": job_id, "event": fields})
             if isinstance(event, StageEvent) and event.stage in _STOPPABLE_STAGES and self._stopped(activity):
