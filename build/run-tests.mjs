@@ -1,10 +1,18 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkTypes, findDeadCode, lint } from "./checks.mjs";
+import { ensureBuilt } from "./ensure-built.mjs";
 import { ensureRuntime } from "./setup/main.mjs";
+import { ensureNodePackages } from "./setup/node-packages.mjs";
 import { cleanEnvironment, runAttached } from "./setup/run-command.mjs";
-import { runMain } from "./setup/user-error.mjs";
-import { closingLine, fromJunit, fromStatus, fromTap, sum, withStatus } from "./test-results.mjs";
+import { ensureSystemPackages } from "./setup/system-packages.mjs";
+import { ensureTestElectron } from "./setup/test-electron.mjs";
+import { withOwnPrograms } from "./setup/unpacked-packages.mjs";
+import { SetupError, runMain } from "./setup/user-error.mjs";
+import { closingLine, failure, fromJunit, fromStatus, fromTap, sum, withStatus } from "./test-results.mjs";
+
+/** @typedef {import("./test-results.mjs").Counts} Counts */
 
 // More processes than this only fill the memory: each one holds torch.
 const MOST_WORKERS = 4;
@@ -12,19 +20,32 @@ const MOST_WORKERS = 4;
 await runMain(async () => {
   const checksOnly = process.argv.includes("--checks-only");
   const paths = await ensureRuntime({ tests: true });
+  await ensureNodePackages();
   const reports = mkdtempSync(join(tmpdir(), "avatar-studio-tests-"));
   // One thread a process: tests run side by side, and a fixed number of threads gives the same sums everywhere.
-  const env = { ...cleanEnvironment(process.env), OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1" };
+  const env = { ...withOwnPrograms(cleanEnvironment(process.env)), OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1" };
   const config = ["--config", join(paths.engine, "pyproject.toml")];
   const pythonFolders = [paths.engine, join(paths.root, "build")];
 
   const python = (/** @type {string[]} */ ...args) => runAttached(paths.python, args, { cwd: paths.engine, env });
   const report = (/** @type {string} */ name) => readIfThere(join(reports, name));
 
-  /** @type {[string, () => Promise<import("./test-results.mjs").Counts>][]} */
+  /** @param {string} project of vitest.config.ts */
+  const vitest = async (project) => {
+    const output = `${project}.xml`;
+    const args = ["run", "--project", project, "--reporter=default", "--reporter=junit", `--outputFile.junit=${join(reports, output)}`];
+    const status = await runAttached(process.execPath, [join(paths.root, "node_modules", "vitest", "vitest.mjs"), ...args], { cwd: paths.root, env });
+    return withStatus(fromJunit(report(output)), status);
+  };
+
+  // Cheap ones first: most mistakes show within a minute.
+  /** @type {[string, () => Promise<Counts>][]} */
   const suites = [
     ["lint (ruff check)", async () => fromStatus(await python("-m", "ruff", "check", "--quiet", "--output-format=concise", ...config, ...pythonFolders))],
     ["format (ruff format)", async () => fromStatus(await python("-m", "ruff", "format", "--check", "--quiet", "--output-format=concise", ...config, ...pythonFolders))],
+    ["types (tsc)", async () => fromStatus(await checkTypes())],
+    ["dead code (knip)", async () => fromStatus(await findDeadCode())],
+    ["lint (eslint)", async () => fromStatus(await lint())],
     ["types (mypy --strict)", async () => fromStatus(await python("-m", "mypy"))],
   ];
   if (!checksOnly) {
@@ -34,15 +55,22 @@ await runMain(async () => {
       const status = await runAttached(process.execPath, ["--test", ...reporters, ...files], { cwd: paths.root, env });
       return withStatus(fromTap(report("node.tap")), status);
     }]);
+    // What the tests below need is installed when they need it; where it cannot be, those that need it have failed.
+    const programs = once(() => ensureSystemPackages());
+    suites.push(["studio units (vitest)", needing([programs], () => vitest("unit"))]);
     suites.push(["engine (pytest)", async () => {
       const workers = Math.min(availableParallelism(), MOST_WORKERS);
       const parallel = workers > 1 ? ["-n", String(workers), "--dist", "loadfile"] : [];
       const status = await python("-m", "pytest", "-q", ...parallel, `--junitxml=${join(reports, "pytest.xml")}`);
       return withStatus(fromJunit(report("pytest.xml")), status);
     }]);
+    const build = once(async () => void (await ensureBuilt(["server", "renderer"])));
+    suites.push(["studio server, engine and security (vitest)", needing([programs, build], () => vitest("process"))]);
+    suites.push(["studio in a browser (vitest)", needing([programs, build], () => vitest("browser"))]);
+    suites.push(["studio in a window (vitest)", needing([programs, build, () => ensureTestElectron()], () => vitest("electron"))]);
   }
 
-  /** @type {import("./test-results.mjs").Counts[]} */
+  /** @type {Counts[]} */
   const results = [];
   /** @type {string[]} */
   const summary = [];
@@ -61,6 +89,34 @@ await runMain(async () => {
   console.log(`\n${summary.join("\n")}\n\n${closingLine(total)}`);
   return total.failed === 0 ? 0 : 1;
 });
+
+/**
+ * A suite that needs things to be there first; it has failed, in words, where they cannot be had.
+ * @param {(() => Promise<void>)[]} needs
+ * @param {() => Promise<Counts>} run
+ */
+function needing(needs, run) {
+  return async () => {
+    try {
+      for (const need of needs) await need();
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      console.error(`\nError: ${error.message}`);
+      return failure;
+    }
+    return run();
+  };
+}
+
+/**
+ * Does its work at the first call; later ones get the same outcome.
+ * @param {() => Promise<void>} work
+ */
+function once(work) {
+  /** @type {Promise<void> | undefined} */
+  let outcome;
+  return () => (outcome ??= work());
+}
 
 /** @param {string} path */
 function readIfThere(path) {

@@ -20,6 +20,12 @@ export function closingLine({ passed, failed, skipped }) {
 }
 
 /**
+ * A suite that could not run.
+ * @type {Counts}
+ */
+export const failure = { passed: 0, failed: 1, skipped: 0 };
+
+/**
  * A command that is one test: it passes when it ends with status 0.
  * @param {number} status
  * @returns {Counts}

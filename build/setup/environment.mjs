@@ -30,9 +30,10 @@ const NEEDED_GIGABYTES = { cpu: 3, default: 10 };
 export async function createEnvironment(bench, python) {
   const { paths, progress } = bench;
   progress.step(`preparing Python ${python.version.join(".")} in .runtime`);
+  // The lock is ours and stays, and so does what other parts of the set-up made.
+  const kept = [paths.lock, paths.node, paths.system, paths.testElectron].map((path) => basename(path));
   for (const name of readdirSync(paths.runtime)) {
-    // The lock is ours and stays.
-    if (name !== basename(paths.lock)) rmSync(join(paths.runtime, name), { recursive: true, force: true });
+    if (!kept.includes(name)) rmSync(join(paths.runtime, name), { recursive: true, force: true });
   }
   // Without pip: Debian's python3 cannot put pip in unless python3-venv is installed too.
   await mustRun(bench, python.executable, ["-I", "-m", "venv", "--without-pip", paths.runtime]);

@@ -23,6 +23,10 @@ export function runtimePaths(root) {
     requirements: join(engine, "requirements.txt"),
     constraints: join(engine, "constraints.txt"),
     testRequirements: join(engine, "requirements-dev.txt"),
+    // The Python environment fills .runtime itself; these folders in it are not part of it.
+    node: join(runtime, "node"),
+    system: join(runtime, "system"),
+    testElectron: join(runtime, "electron-test"),
   };
 }
 

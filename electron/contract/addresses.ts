@@ -23,6 +23,8 @@ export const clipThumbnailAddress = (projectId: string, quality: Quality, takeId
 export const mixAddress = (projectId: string, revision: number): string => `/files/${part(projectId)}/mix/${String(revision)}`;
 /** Portrait or voice of a shipped example. */
 export const exampleAddress = (example: string, file: "portrait" | "voice"): string => `/examples/${part(example)}/${file}`;
+/** A file that was made to be downloaded; `name` is what the browser saves it as. */
+export const downloadAddress = (id: string, name: string): string => `/downloads/${part(id)}/${part(name)}`;
 /** Where a file is uploaded with PUT; answers `{ "uploadId": … }`. */
 export const uploadAddress = (name: string): string => `/upload?name=${part(name)}`;
 /** Where the typed RPC is served over WebSocket. */

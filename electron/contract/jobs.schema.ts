@@ -55,7 +55,7 @@ export const jobStateSchema = z.discriminatedUnion("status", [
     silentSeconds: z.number(),
   }),
   z.object({ status: z.literal("stopping"), ...progress, then: z.enum(["paused", "cancelled"]) }),
-  z.object({ status: z.literal("paused"), ...progress }),
+  z.object({ status: z.literal("paused"), ...progress, /** Why the studio paused it by itself: the disk is full. */ fault: faultSchema.optional() }),
   z.object({ status: z.literal("cancelled"), ...progress, endedAt: time }),
   z.object({ status: z.literal("finished"), ...progress, endedAt: time, seconds: z.number(), framesPerSecond: z.number().nullable(), bytes: z.number(), warnings: z.array(z.string()) }),
   z.object({ status: z.literal("failed"), ...progress, endedAt: time, fault: faultSchema, /** Clip it failed at, counted on the timeline. */ clip: z.int().min(0).nullable() }),

@@ -8,7 +8,7 @@ import { idSchema, qualitySchema } from "./document/project-document.schema.ts";
 export const clipIngredientsSchema = z.object({
   /** Text per block, run-length coded: `[blocks, text]`. */
   prompts: z.array(z.tuple([z.int().min(1), z.string()])),
-  /** Each utterance under the clip, described completely by its segments. */
+  /** Each utterance under the clip: its first frame in the take, and a fingerprint of what the clip hears of it (`document/clip-sound.ts`). */
   sound: z.array(z.string()),
   frames: z.int().min(1),
 });

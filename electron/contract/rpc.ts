@@ -109,6 +109,8 @@ export const contract = {
     duplicate: base.input(projectId).output(z.object({ projectId: idSchema })),
     /** Moves the folder to the system's wastebasket or, where there is none, to the studio's own. */
     remove: base.input(projectId).output(z.object({})),
+    /** Undoes `remove`; possible for 30 days. */
+    restore: base.input(projectId).output(z.object({})),
     /** A copy with its media, without rendered clips, as a folder or (web) a download. */
     collect: base.input(z.object({ projectId: idSchema, target: fileTargetSchema })).output(z.object({ url: z.string().nullable() })),
     reveal: base.input(projectId).output(z.object({})),

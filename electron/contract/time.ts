@@ -10,9 +10,9 @@ export function framesOfSamples(samples: number, sampleRate: number): number {
   return Math.max(1, Math.ceil((samples * FRAMES_PER_SECOND) / sampleRate));
 }
 
-/** First sample of a frame, in a file of `sampleRate` samples per second. */
+/** Sample that sounds when a frame begins, in a file of `sampleRate` samples per second. Rounded down: a file cut in two never gets longer. */
 export function sampleOfFrame(frame: number, sampleRate: number): number {
-  return Math.round((frame * sampleRate) / FRAMES_PER_SECOND);
+  return Math.floor((frame * sampleRate) / FRAMES_PER_SECOND);
 }
 
 /** Block that a frame counted from the start of its take belongs to. */
@@ -23,6 +23,22 @@ export function blockOfFrame(frame: number): number {
 /** Clips of `inferFrames` frames that cover `frames`; the last one may be shorter. */
 export function clipsOfFrames(frames: number, inferFrames: number): number {
   return Math.ceil(frames / inferFrames);
+}
+
+/** Whether a clip can have so many frames: a positive multiple of a block. */
+export function isClipLength(frames: number): boolean {
+  return Number.isInteger(frames) && frames >= FRAMES_PER_BLOCK && frames % FRAMES_PER_BLOCK === 0;
+}
+
+/** The clip lengths nearest to one that is not possible, ascending: one or two. */
+export function nearestClipLengths(frames: number): number[] {
+  const below = Math.floor(frames / FRAMES_PER_BLOCK) * FRAMES_PER_BLOCK;
+  return below < FRAMES_PER_BLOCK ? [FRAMES_PER_BLOCK] : [below, below + FRAMES_PER_BLOCK];
+}
+
+/** Frame nearest to a moment in seconds. */
+export function frameOfSeconds(seconds: number): number {
+  return Math.round(seconds * FRAMES_PER_SECOND);
 }
 
 /** Seconds of a number of frames. */
@@ -47,7 +63,7 @@ export function timecode(frame: number): string {
 export function frameOfTimecode(text: string): number | null {
   const trimmed = text.trim();
   const asSeconds = /^(\d{1,6}(?:\.\d{1,6})?)\s*s?$/.exec(trimmed);
-  if (asSeconds?.[1] !== undefined) return Math.round(Number(asSeconds[1]) * FRAMES_PER_SECOND);
+  if (asSeconds?.[1] !== undefined) return frameOfSeconds(Number(asSeconds[1]));
   const parts = /^(?:(\d{1,4}):)?(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})$/.exec(trimmed);
   if (parts === null) return null;
   const [first, second, third, last] = [parts[1], parts[2], parts[3], parts[4]].map((part) => (part === undefined ? undefined : Number(part)));

@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { FRAMES_PER_BLOCK } from "../time.ts";
+import { LIMITS } from "./limits.ts";
 
-/** Frames; a day of video is 2,160,000. The limit keeps sums far from the edge of exact integers. */
-const frame = z.int().min(0).max(100_000_000);
-const duration = z.int().min(1).max(100_000_000);
+/** Frames; a day of video is 2,160,000. */
+const frame = z.int().min(0).max(LIMITS.frame);
+const duration = z.int().min(1).max(LIMITS.frame);
 export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
-const decibels = z.number().min(-60).max(24);
+const decibels = z.number().min(LIMITS.gainDecibels.min).max(LIMITS.gainDecibels.max);
 
 /** Files live in the project's own `media` folder under plain names: a project can be moved, and cannot point elsewhere. */
 const mediaPath = z.string().regex(/^media\/[^/\\\0]{1,200}$/u).refine((path) => !/^media\/\.{1,2}$/.test(path));
@@ -12,7 +14,7 @@ const mediaCommon = {
   id: idSchema,
   path: mediaPath,
   /** Name the user knows it by. */
-  name: z.string().min(1).max(300),
+  name: z.string().min(1).max(LIMITS.mediaNameCharacters),
   bytes: z.int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 };
@@ -27,7 +29,7 @@ const segmentCommon = { id: idSchema, start: frame, duration };
 /** Reference image from `start` on. A gap after it holds the picture; a change of picture is a cut. */
 export const portraitSegmentSchema = z.looseObject({ ...segmentCommon, mediaId: idSchema });
 /** Prompt from `start` on. A gap after it holds the prompt; a change takes effect at the next block, without a cut. */
-export const promptSegmentSchema = z.looseObject({ ...segmentCommon, text: z.string().max(20_000) });
+export const promptSegmentSchema = z.looseObject({ ...segmentCommon, text: z.string().max(LIMITS.promptCharacters) });
 /** Piece of a recording. Gaps are silence. */
 export const audioSegmentSchema = z.looseObject({
   ...segmentCommon,
@@ -42,26 +44,26 @@ export const audioSegmentSchema = z.looseObject({
 
 export const audioTrackSchema = z.looseObject({
   id: idSchema,
-  name: z.string().max(200),
+  name: z.string().max(LIMITS.trackNameCharacters),
   muted: z.boolean(),
   gainDecibels: decibels,
-  segments: z.array(audioSegmentSchema).max(20_000),
+  segments: z.array(audioSegmentSchema).max(LIMITS.segmentsPerTrack),
 });
 
-export const markerSchema = z.looseObject({ id: idSchema, frame, label: z.string().max(500) });
+export const markerSchema = z.looseObject({ id: idSchema, frame, label: z.string().max(LIMITS.markerLabelCharacters) });
 
 /** What one quality renders with. The size is an area budget; the aspect comes from the portrait (mission section 2). */
 export const qualitySettingsSchema = z.looseObject({
-  width: z.int().min(64).max(16_384),
-  height: z.int().min(64).max(16_384),
-  sampleSteps: z.int().min(1).max(6),
+  width: z.int().min(LIMITS.pictureSide.min).max(LIMITS.pictureSide.max),
+  height: z.int().min(LIMITS.pictureSide.min).max(LIMITS.pictureSide.max),
+  sampleSteps: z.int().min(LIMITS.sampleSteps.min).max(LIMITS.sampleSteps.max),
 });
 
 export const projectSettingsSchema = z.looseObject({
   /** Name of a model in the model store; `demo` is shipped. */
-  modelId: z.string().min(1).max(200),
+  modelId: z.string().min(1).max(LIMITS.modelIdCharacters),
   baseSeed: z.int().min(0),
-  inferFrames: z.int().min(12).max(4_800).multipleOf(12),
+  inferFrames: z.int().min(LIMITS.inferFrames.min).max(LIMITS.inferFrames.max).multipleOf(FRAMES_PER_BLOCK),
   preview: qualitySettingsSchema,
   final: qualitySettingsSchema,
 });
@@ -71,12 +73,12 @@ export const projectDocumentSchema = z.looseObject({
   format: z.literal("avatar-studio-project"),
   version: z.literal(1),
   id: idSchema,
-  name: z.string().min(1).max(200),
-  media: z.array(mediaFileSchema).max(20_000),
-  portraits: z.array(portraitSegmentSchema).max(20_000),
-  prompts: z.array(promptSegmentSchema).max(20_000),
-  audioTracks: z.array(audioTrackSchema).min(1).max(64),
-  markers: z.array(markerSchema).max(20_000),
+  name: z.string().min(1).max(LIMITS.projectNameCharacters),
+  media: z.array(mediaFileSchema).max(LIMITS.media),
+  portraits: z.array(portraitSegmentSchema).max(LIMITS.segmentsPerTrack),
+  prompts: z.array(promptSegmentSchema).max(LIMITS.segmentsPerTrack),
+  audioTracks: z.array(audioTrackSchema).min(1).max(LIMITS.audioTracks),
+  markers: z.array(markerSchema).max(LIMITS.markers),
   /** In and out points; `end` is the first frame after it. */
   range: z.object({ start: frame, end: frame }).nullable(),
   settings: projectSettingsSchema,

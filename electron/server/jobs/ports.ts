@@ -1,0 +1,48 @@
+import type { ProjectDocument } from "../../contract/document/project-document.schema.ts";
+import type { Job, JobWork } from "../../contract/jobs.schema.ts";
+import type { Counts, Lane } from "./job-states.ts";
+
+/** What the queue needs of the rest of the studio. */
+
+export interface JobProject {
+  readonly name: string;
+  readonly folder: string;
+  /** As it is now, saved or not. */
+  readonly document: ProjectDocument;
+}
+
+export type ExportTarget = { readonly kind: "path"; readonly path: string } | { readonly kind: "download" };
+
+export interface RunRequest {
+  readonly job: Job;
+  readonly projectFolder: string;
+  readonly document: ProjectDocument;
+  /** The file to make; null for a render. */
+  readonly targetPath: string | null;
+}
+
+export interface RunProgress extends Counts {
+  readonly doing: string;
+  readonly takeId: string | null;
+  readonly clip: number | null;
+  readonly clipOnTimeline: number | null;
+  readonly clipShare: number;
+  readonly framesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+  readonly memoryBytes: number | null;
+}
+
+export type RunOutcome = { readonly kind: "finished"; readonly bytes: number; readonly warnings: readonly string[] } | { readonly kind: "stopped" };
+
+/** Does a job of its lane. An abort makes it stop soon with `stopped`; a FaultError fails the job. */
+export type Runner = (request: RunRequest, report: (progress: RunProgress) => void, signal: AbortSignal) => Promise<RunOutcome>;
+
+export interface JobPorts {
+  /** Throws the project's fault when it cannot be opened. */
+  readonly openProject: (projectId: string) => Promise<JobProject>;
+  readonly run: Readonly<Record<Lane, Runner>>;
+  /** Look before a job is taken on; throws why it cannot work. Answers how many clips it is about. */
+  readonly check: (project: JobProject, work: JobWork) => Promise<{ readonly clips: number }>;
+  /** Seconds since the worker last said anything. */
+  readonly silentSeconds: () => number;
+}

@@ -1,0 +1,191 @@
+import { mkdir, rm } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import type { Fault } from "../../contract/fault.schema.ts";
+import type { Model } from "../../contract/machine.schema.ts";
+import { createLatestValue } from "../common/event-hub.ts";
+import { FaultError, faultOf } from "../common/fault-error.ts";
+import type { Logger } from "../common/logger.ts";
+import { verifyFiles } from "./file-hashes.ts";
+import { findModelFolders, isFolder, type ModelFolder } from "./find-folders.ts";
+import { inspectModel, type ModelInspection } from "./inspect-model.ts";
+
+/** The models of this machine: the shipped one, and those in folders that the user added. */
+export interface Models {
+  readonly list: () => Promise<Model[]>;
+  readonly watch: (signal?: AbortSignal) => AsyncGenerator<Model[], void, undefined>;
+  /** Where a model is, for the engine. Throws MODEL_UNKNOWN, MODEL_MISSING, MODEL_DAMAGED. */
+  readonly find: (modelId: string) => Promise<{ readonly folder: string; readonly lora: string | null }>;
+  /** Reads all its bytes; progress and result come with {@link watch}. Resolves at once. Throws MODEL_UNKNOWN, MODEL_BUSY. */
+  readonly verify: (modelId: string) => Promise<void>;
+  /** Throws MODEL_FOLDER_INVALID. */
+  readonly addFolder: (path: string) => Promise<void>;
+  /** Takes the model's folder off the list; its files stay. Throws MODEL_UNKNOWN, MODEL_SHIPPED. */
+  readonly removeFolder: (modelId: string) => Promise<void>;
+}
+
+export interface ModelsDependencies {
+  /** The shipped model. */
+  readonly demoFolder: string;
+  readonly folders: () => readonly string[];
+  readonly changeFolders: (folders: readonly string[]) => Promise<unknown>;
+  /** The runtime's interpreter; throws when there is none. */
+  readonly python: () => Promise<string>;
+  /** For hashes of verified files. */
+  readonly dataFolder: string;
+  readonly logger: Logger;
+  /** For tests. */
+  readonly inspect?: (folder: string, signal: AbortSignal) => Promise<ModelInspection>;
+}
+
+export const DEMO_MODEL = "demo";
+const DEMO_NOTE = "Draws cartoon avatars only: for trying things out on any computer.";
+const REPORT_MILLISECONDS = 200;
+
+interface Entry {
+  readonly folder: ModelFolder;
+  readonly kind: Model["kind"];
+  inspection: Promise<ModelInspection> | null;
+  state: Model["state"];
+  bytes: number;
+}
+
+/** The returned function stops what runs. */
+export function createModels(dependencies: ModelsDependencies): readonly [Models, () => Promise<void>] {
+  const { demoFolder, folders, changeFolders, python, dataFolder, logger, inspect = (folder: string, signal: AbortSignal) => inspectModel(python, folder, signal) } = dependencies;
+  const stop = new AbortController();
+  const entries = new Map<string, Entry>();
+  const latest = createLatestValue<Model[]>([]);
+  const verifying = new Set<Promise<void>>();
+
+  const publish = (): void => latest.set([...entries.values()].map(modelOf));
+  const setState = (entry: Entry, state: Model["state"]): void => {
+    entry.state = state;
+    publish();
+  };
+
+  /** Headers are read once; again after a verification or when it went wrong. */
+  const look = (entry: Entry): Promise<ModelInspection> =>
+    (entry.inspection ??= inspect(entry.folder.path, stop.signal).then(
+      (found) => {
+        entry.bytes = found.bytes;
+        setState(entry, stateOf(found));
+        return found;
+      },
+      async (error: unknown) => {
+        entry.inspection = null;
+        setState(entry, (await isFolder(entry.folder.path)) ? { kind: "damaged", faults: [faultOf(error)] } : { kind: "missing" });
+        throw error;
+      },
+    ));
+
+  const refresh = async (): Promise<void> => {
+    const shipped: ModelFolder = { id: DEMO_MODEL, name: "Demo", path: demoFolder, searched: demoFolder };
+    const all = [shipped, ...(await findModelFolders(folders()))];
+    for (const id of entries.keys()) if (!all.some((folder) => folder.id === id)) entries.delete(id);
+    for (const folder of all) {
+      if (entries.has(folder.id)) continue;
+      const entry: Entry = { folder, kind: folder.id === DEMO_MODEL ? "demo" : "published", inspection: null, bytes: 0, state: { kind: "working", doing: "Looking at its files", doneBytes: 0, totalBytes: 0 } };
+      entries.set(folder.id, entry);
+      if (await isFolder(folder.path)) look(entry).catch((error: unknown) => logger.warning("A model folder could not be looked at", { error }));
+      else entry.state = { kind: "missing" };
+    }
+    publish();
+  };
+  // At first use: looking at a model starts the engine's Python, which would slow the program's own start.
+  let refreshed: Promise<void> | null = null;
+  const ready = (): Promise<void> => (refreshed ??= refresh());
+
+  const entryOf = async (modelId: string): Promise<Entry> => {
+    await ready();
+    const entry = entries.get(modelId);
+    if (entry === undefined) throw modelFault("MODEL_UNKNOWN", "The model is not on this machine's list.", "Its folder was taken off the list, or the project comes from another machine.", "Choose another model in the project's settings, or add its folder on the set-up page.");
+    return entry;
+  };
+  const changeTo = async (paths: readonly string[]): Promise<void> => {
+    await changeFolders(paths);
+    await (refreshed = refresh());
+  };
+
+  const verify = async (entry: Entry): Promise<void> => {
+    let told = 0;
+    try {
+      entry.inspection = null;
+      const found = await inspect(entry.folder.path, stop.signal);
+      entry.bytes = found.bytes;
+      const total = found.files.reduce((sum, file) => sum + file.bytes, 0);
+      await mkdir(join(dataFolder, "models"), { recursive: true });
+      const faults = await verifyFiles(entry.folder.path, found.files, recordPath(entry.folder.id), {
+        signal: stop.signal,
+        onBytes: (done) => {
+          if (performance.now() - told < REPORT_MILLISECONDS) return;
+          told = performance.now();
+          setState(entry, { kind: "working", doing: "Reading its files", doneBytes: done, totalBytes: total });
+        },
+      });
+      entry.inspection = Promise.resolve(found);
+      setState(entry, faults.length === 0 ? stateOf(found) : { kind: "damaged", faults: [...faults, ...found.faults] });
+    } catch (error) {
+      entry.inspection = null;
+      if (!stop.signal.aborted) setState(entry, (await isFolder(entry.folder.path)) ? { kind: "damaged", faults: [faultOf(error)] } : { kind: "missing" });
+    }
+  };
+  const recordPath = (id: string): string => join(dataFolder, "models", `${id}.json`);
+
+  const models: Models = {
+    list: async () => {
+      await ready();
+      return latest.get();
+    },
+    watch: async function* (signal) {
+      await ready();
+      yield* latest.stream(signal);
+    },
+    find: async (modelId) => {
+      const entry = await entryOf(modelId);
+      if (!(await isFolder(entry.folder.path))) throw modelFault("MODEL_MISSING", `The folder of the model "${entry.folder.name}" is not there.`, "It was moved or deleted, or its disk is not connected.", "Connect the disk, or choose another model.");
+      const found = await look(entry);
+      if (!found.usable) throw new FaultError(found.faults[0] ?? modelFault("MODEL_DAMAGED", `The model "${entry.folder.name}" cannot be used.`, "Its files do not fit together.", "Copy or download the folder again.").fault);
+      return { folder: entry.folder.path, lora: found.loraFile === null ? null : resolve(entry.folder.path, found.loraFile) };
+    },
+    verify: async (modelId) => {
+      const entry = await entryOf(modelId);
+      if (entry.state.kind === "working") throw modelFault("MODEL_BUSY", "The model's files are being read already.", "One look at a time is enough.", "Wait until it is done.");
+      setState(entry, { kind: "working", doing: "Reading its files", doneBytes: 0, totalBytes: entry.bytes });
+      const running = verify(entry).finally(() => verifying.delete(running));
+      verifying.add(running);
+    },
+    addFolder: async (path) => {
+      if (!isAbsolute(path) || !(await isFolder(path))) throw modelFault("MODEL_FOLDER_INVALID", "This is not a folder that can be read.", "It was moved, or it is a file.", "Choose the folder that the model's files lie in.");
+      const found = await findModelFolders([path]);
+      const files = await Promise.all(found.map((one) => inspect(one.path, stop.signal)));
+      if (files.every((one) => one.files.length === 0)) throw modelFault("MODEL_FOLDER_INVALID", "There is no model in this folder.", "None of the files of the published layout was found in it or directly below it.", "Choose the folder that has config.json and diffusion_pytorch_model files in it.");
+      if (!folders().includes(path)) await changeTo([...folders(), path]);
+    },
+    removeFolder: async (modelId) => {
+      const { folder } = await entryOf(modelId);
+      if (modelId === DEMO_MODEL) throw modelFault("MODEL_SHIPPED", "The demo model stays.", "It is a part of the program.", "Choose another model as the default if you do not want to use it.");
+      await rm(recordPath(modelId), { force: true });
+      await changeTo(folders().filter((path) => path !== folder.searched));
+    },
+  };
+  const close = async (): Promise<void> => {
+    stop.abort(new DOMException("The program ends", "AbortError"));
+    latest.close();
+    await Promise.allSettled([...verifying, ...[...entries.values()].map((entry) => entry.inspection)]);
+  };
+  return [models, close] as const;
+}
+
+function modelOf(entry: Entry): Model {
+  const demo = entry.kind === "demo";
+  return { id: entry.folder.id, name: entry.folder.name, kind: entry.kind, note: demo ? DEMO_NOTE : "", bytes: entry.bytes, licence: demo ? "Apache-2.0" : null, state: entry.state };
+}
+
+function stateOf(found: ModelInspection): Model["state"] {
+  if (found.usable) return { kind: "ready" };
+  return found.files.length === 0 ? { kind: "missing" } : { kind: "damaged", faults: [...found.faults] };
+}
+
+function modelFault(code: string, what: string, why: string, hint: string): FaultError & { readonly fault: Fault } {
+  return new FaultError({ code, what, why, hint });
+}

@@ -1,0 +1,54 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
+import type { ExportRequest } from "../../contract/jobs.schema.ts";
+import { type ExportPlan, planExport } from "./export-plan.ts";
+import { withPinnedClips } from "./pinned-clips.ts";
+import type { ExportPort } from "./ports.ts";
+import type { RenderProgress } from "./render-tally.ts";
+import type { RenderOutcome } from "./run-render.ts";
+import { readTakeOutputs } from "./take-record.ts";
+
+export interface ExportJobRequest {
+  readonly projectFolder: string;
+  /** As it was when the export was asked for. */
+  readonly document: ProjectDocument;
+  readonly quality: Quality;
+  readonly request: ExportRequest;
+  readonly target: string;
+}
+
+/**
+ * Export what is finished. An export has no clips: its progress is the share of one long act.
+ * @throws FaultError of the clips, the sound or the disk; the target is then as it was
+ */
+export async function runExport(job: ExportJobRequest, write: ExportPort, report: (progress: RenderProgress) => void, signal: AbortSignal): Promise<RenderOutcome> {
+  const { document, projectFolder, quality, request, target } = job;
+  const plan = async (): Promise<ExportPlan> => planExport(document, projectFolder, quality, request, await readTakeOutputs(projectFolder));
+  const pace = new SharePace();
+  const onProgress = ({ share, doing }: { readonly share: number; readonly doing: string }): void =>
+    report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null });
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    return await withPinnedClips(projectFolder, plan, async (takes) => {
+      const { bytes, warnings } = await write({ request, document, projectFolder, takes, target }, { signal, onProgress });
+      return { kind: "finished", bytes, warnings };
+    });
+  } catch (error) {
+    if (signal.aborted) return { kind: "stopped" };
+    throw error;
+  }
+}
+
+/** Below this the rest cannot be told from the little that is done. */
+const LEAST_SHARE = 0.05;
+
+class SharePace {
+  readonly #startedAt = performance.now();
+
+  secondsLeft(share: number): number | null {
+    if (share < LEAST_SHARE) return null;
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    return (seconds / share) * (1 - share);
+  }
+}

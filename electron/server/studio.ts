@@ -1,0 +1,139 @@
+import { join } from "node:path";
+import { type MachineReport } from "../contract/machine.schema.ts";
+import { type Checks, createChecks } from "./checks/checks.ts";
+import { type DataFolder } from "./common/data-folder.ts";
+import { type Logger } from "./common/logger.ts";
+import { createDiagnostics, type Diagnostics, type DiagnosticsPorts } from "./diagnostics/diagnostics.ts";
+import { diagnosticsPorts } from "./diagnostics-ports.ts";
+import { createHardware, type Hardware } from "./hardware/hardware.ts";
+import { createDownloads, type Downloads } from "./http/downloads.ts";
+import { createUploads, DEFAULT_UPLOAD_LIMITS, type Uploads } from "./http/uploads.ts";
+import { findFfmpeg } from "./media/find-ffmpeg.ts";
+import { createMedia, type Media } from "./media/media.ts";
+import { createModels, type Models } from "./models/models.ts";
+import { createExamples, type Examples } from "./projects/examples.ts";
+import { createProjects, type Projects } from "./projects/projects.ts";
+import { findRuntime } from "./runtime/find-runtime.ts";
+import { openSettings, type SettingsStore } from "./settings/settings-store.ts";
+import { createPathHandles, type PathHandles } from "./system/path-handles.ts";
+import { createWork, type Work } from "./work.ts";
+
+/** All capabilities, joined. */
+export interface Studio {
+  readonly facts: StudioFacts;
+  readonly data: DataFolder;
+  readonly settings: SettingsStore;
+  readonly projects: Projects;
+  readonly media: Media;
+  readonly hardware: Hardware;
+  readonly models: Models;
+  readonly checks: Checks;
+  readonly examples: Examples;
+  readonly uploads: Uploads;
+  readonly downloads: Downloads;
+  readonly handles: PathHandles;
+  readonly work: Work;
+  readonly diagnostics: Diagnostics;
+}
+
+export interface StudioFacts {
+  readonly version: string;
+  readonly mode: "desktop" | "web";
+  /** Whether the user sits at this machine, so that a file manager can be shown. */
+  readonly atThisMachine: boolean;
+}
+
+export interface StudioDependencies {
+  readonly facts: StudioFacts;
+  readonly data: DataFolder;
+  /** Folder with `resources` and the Python runtime. */
+  readonly installation: string;
+  readonly logger: (area: string) => Logger;
+  /** The end of this run's log. */
+  readonly logTail: () => Promise<string>;
+  /** Set when another port had to be taken than the one asked for. */
+  readonly port: DiagnosticsPorts["port"];
+}
+
+/** Builds everything; the returned function ends everything, in the opposite order. */
+export async function createStudio(dependencies: StudioDependencies): Promise<readonly [Studio, () => Promise<void>]> {
+  const { facts, data, installation, logger } = dependencies;
+  const runtimePlaces = { override: process.env.AVATAR_STUDIO_RUNTIME ?? null, installation };
+  const [settings, closeSettings] = await openSettings(join(data.path, "settings.json"), logger("settings"));
+  const [uploads, closeUploads] = createUploads({ folder: data.uploads, limits: DEFAULT_UPLOAD_LIMITS, logger: logger("uploads") });
+  const python = async (): Promise<string> => (await findRuntime(runtimePlaces)).python;
+  const [media, closeMedia] = createMedia({ locateFfmpeg: () => findFfmpeg(process.env, python), cacheFolder: data.cache, logger: logger("media") });
+  const [hardware, closeHardware] = createHardware({ dataFolder: data.path, torch: () => torchOf(work), logger: logger("hardware") });
+  const [models, closeModels] = createModels({
+    demoFolder: join(installation, "resources", "models", "demo"),
+    folders: () => settings.get().modelFolders,
+    changeFolders: (modelFolders) => settings.change({ modelFolders: [...modelFolders] }),
+    python,
+    dataFolder: data.path,
+    logger: logger("models"),
+  });
+  const checks = createChecks({ checker: () => work.engine.client() });
+  const examples = createExamples({ folder: join(installation, "resources", "examples"), probe: media.probe, logger: logger("projects") });
+  const [projects, closeProjects] = await createProjects({
+    folder: data.projects,
+    registryPath: join(data.path, "projects.json"),
+    wastebasketFolder: data.wastebasket,
+    examples,
+    probe: media.probe,
+    isBusy: (projectId) => work.jobs.list().some((job) => job.projectId === projectId && ["queued", "running", "stopping"].includes(job.state.status)),
+    logger: logger("projects"),
+  });
+  const [work, closeWork] = await createWork({
+    data,
+    runtimePlaces,
+    choices: () => {
+      const { gpus, networkAllowed, weightPrecision } = settings.get();
+      return { gpus, networkAllowed, precision: weightPrecision };
+    },
+    findModel: models.find,
+    openProject: projects.readyState,
+    publishOutput: (projectId, output) => projects.publish(projectId, { kind: "output", output }),
+    media,
+    examplePortrait: join(installation, "resources", "examples", "anna", "portrait.png"),
+    watchMachine: hardware.watch,
+    logger,
+  });
+
+  const stopFollowing = followChoices(settings, work);
+  const [diagnostics, closeDiagnostics] = createDiagnostics(
+    diagnosticsPorts({ facts, settings, projects, media, hardware, models, checks, work, dataFolder: data.path, runtimePlaces, logger: logger("diagnostics"), logTail: dependencies.logTail, port: dependencies.port }),
+  );
+  const studio: Studio = { facts, data, settings, projects, media, hardware, models, checks, examples, uploads, downloads: createDownloads(), handles: createPathHandles(), work, diagnostics };
+  const close = async (): Promise<void> => {
+    await closeUploads();
+    stopFollowing();
+    closeDiagnostics();
+    closeHardware();
+    await closeWork();
+    await closeModels();
+    await closeMedia();
+    await closeProjects();
+    await closeSettings();
+  };
+  return [studio, close] as const;
+}
+
+/** What the worker's torch sees. */
+function torchOf(work: Work): MachineReport["torch"] {
+  const torch = work.engine.hello.get()?.torch;
+  return torch === undefined ? null : { version: torch.version, cudaVersion: torch.cuda_version, devices: torch.devices.map(({ uuid, name }) => ({ uuid, name })) };
+}
+
+/** A worker has its cards and its leave to use the network from its start: other choices need another worker. */
+function followChoices(settings: SettingsStore, work: Work): () => void {
+  const stop = new AbortController();
+  void (async () => {
+    let last: string | null = null;
+    for await (const { gpus, networkAllowed } of settings.watch(stop.signal)) {
+      const now = JSON.stringify([gpus, networkAllowed]);
+      if (last !== null && now !== last) work.choicesChanged();
+      last = now;
+    }
+  })();
+  return () => stop.abort();
+}

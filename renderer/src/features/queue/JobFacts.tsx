@@ -1,0 +1,66 @@
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { assertNever } from "../../../../electron/contract/assert-never.ts";
+import type { Job } from "../../../../electron/contract/jobs.schema.ts";
+import { useFormats } from "../../i18n/index.ts";
+import styles from "./Queue.module.css";
+
+/** Silence of the engine that is worth a word. */
+const SILENT_SECONDS = 20;
+
+/** State and figures of a job, in words. */
+export function JobFacts({ job }: { readonly job: Job }) {
+  const { t } = useTranslation();
+  const facts = useFacts(job).filter((fact) => fact !== null);
+  const warnings = job.state.status === "finished" ? job.state.warnings : [];
+  return (
+    <>
+      <p className={styles.facts}>
+        {facts.map((fact, index) => (
+          <span key={index}>{fact}</span>
+        ))}
+      </p>
+      {warnings.length > 0 && (
+        <ul className={styles.warnings} aria-label={t("common.severity.warning")}>
+          {warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function useFacts(job: Job): readonly ReactNode[] {
+  const { t } = useTranslation();
+  const formats = useFormats();
+  const { state } = job;
+  const clips = state.clipsTotal === 0 ? null : t("queue.clips", { done: formats.number(state.clipsDone), total: formats.number(state.clipsTotal) });
+  const reused = state.clipsReused > 0 ? t("queue.reused", { count: state.clipsReused }) : null;
+  const speed = (value: number | null) => (value === null ? null : t("queue.speed", { value: formats.number(value, 1) }));
+  switch (state.status) {
+    case "queued":
+      return [t(state.resumes ? "queue.status.resumes" : "queue.status.queued"), clips];
+    case "running":
+      return [
+        state.silentSeconds >= SILENT_SECONDS ? t("queue.silent", { doing: state.doing, time: formats.duration(state.silentSeconds) }) : state.doing,
+        clips,
+        reused,
+        speed(state.framesPerSecond),
+        state.secondsLeft === null ? null : t("queue.left", { time: formats.duration(state.secondsLeft) }),
+        state.memoryBytes === null ? null : formats.bytes(state.memoryBytes),
+      ];
+    case "stopping":
+      return [t(`queue.status.stopping.${state.then}`), clips];
+    case "paused":
+      return [t("queue.status.paused"), clips];
+    case "cancelled":
+      return [t("queue.status.cancelled"), clips];
+    case "failed":
+      return [state.clip === null ? t("queue.status.failed") : t("queue.status.failedAt", { clip: formats.number(state.clip + 1) }), clips];
+    case "finished":
+      return [t("queue.status.finished", { time: formats.duration(state.seconds) }), clips, reused, speed(state.framesPerSecond), formats.bytes(state.bytes)];
+    default:
+      return assertNever(state);
+  }
+}

@@ -1,0 +1,110 @@
+import type { EditCommand, TrackAddress } from "../../../../../electron/contract/document/edit/commands.ts";
+import type { AudioSegment } from "../../../../../electron/contract/document/project-document.schema.ts";
+import { edgesOf, type Snap, snap, type SnapTargets, snapTargets } from "../../../../../electron/contract/document/snapping.ts";
+import { endOf, findSegment } from "../../../../../electron/contract/document/timeline.ts";
+import { LIMITS } from "../../../../../electron/contract/document/limits.ts";
+import { timecode } from "../../../../../electron/contract/time.ts";
+import type { EditorSession } from "../../../editor/editor-session.ts";
+import { trimMode } from "../commands/selected.ts";
+import { segmentBand } from "../geometry/handles.ts";
+import { decibelsOfShare } from "../geometry/loudness.ts";
+import type { Row } from "../geometry/rows.ts";
+import type { AnySegment } from "../geometry/hit-test.ts";
+import { editGesture, type Gesture, type GestureTools, type PointerPlace } from "./gesture.ts";
+
+const signed = (frames: number): string => `${frames < 0 ? "−" : "+"}${timecode(Math.abs(frames))}`;
+
+/** Snaps unless Alt is held or snapping is off. */
+export function snapped(session: EditorSession, edges: readonly number[], delta: number, targets: SnapTargets, place: PointerPlace): Snap {
+  const { snapping, scale } = session.view.store.getState();
+  return snapping && !place.alt ? snap(edges, delta, targets, scale.pixelsPerFrame) : { delta: Math.round(delta), guide: null };
+}
+
+/** Moves the selected segments; those of sound also to other tracks. */
+export function moveGesture(tools: GestureTools, grasped: AnySegment, start: PointerPlace): Gesture {
+  const { session } = tools;
+  const { history, selection } = session.editor.store.getState();
+  const ids = [...selection];
+  const targets = snapTargets(history.present, selection, session.playhead.get());
+  const edges = edgesOf(history.present, selection);
+  const first = audioIndex(tools, start.row);
+  return editGesture(tools, "grabbing", true, (place) => {
+    const { delta, guide } = snapped(session, edges, place.frame - start.frame, targets, place);
+    const over = audioIndex(tools, place.row);
+    const byTracks = first === null || over === null ? 0 : over - first;
+    // The group stops at the beginning, whatever the pointer does.
+    const byFrames = Math.max(delta, -(edges[0] ?? 0));
+    return {
+      command: byFrames === 0 && byTracks === 0 ? null : { type: "moveSegments", ids, byFrames, byTracks },
+      feedback: () => ({ guide: byFrames === delta ? (guide?.frame ?? null) : null, label: `${timecode(grasped.start + byFrames)}  ${signed(byFrames)}` }),
+    };
+  });
+}
+
+/** Place of a row among the audio tracks; null for others. */
+function audioIndex(tools: GestureTools, row: Row | null): number | null {
+  if (row?.track.kind !== "audio") return null;
+  const { trackId } = row.track;
+  return tools.session.editor.store.getState().history.present.audioTracks.findIndex((track) => track.id === trackId);
+}
+
+/** Moves one edge; with `roll`, the touching edge of the neighbour as well. */
+export function trimGesture(tools: GestureTools, track: TrackAddress, segment: AnySegment, edge: "start" | "end", roll: boolean, start: PointerPlace): Gesture {
+  const { session } = tools;
+  const { present } = session.editor.store.getState().history;
+  const targets = snapTargets(present, new Set([segment.id]), session.playhead.get());
+  const from = edge === "start" ? segment.start : endOf(segment);
+  const mode = roll ? "roll" : trimMode(track, session.view.store.getState().ripple);
+  return editGesture(tools, "ew-resize", true, (place) => {
+    const { delta, guide } = snapped(session, [from], place.frame - start.frame, targets, place);
+    const toFrame = Math.max(0, from + delta);
+    return {
+      command: delta === 0 ? null : { type: "trimSegment", id: segment.id, edge, toFrame, mode },
+      feedback: () => {
+        const shown = findSegment(session.editor.shown.getState().document, segment.id)?.segment ?? segment;
+        const stopped = (mode === "stop" || mode === "roll") && (edge === "start" ? shown.start : endOf(shown)) !== toFrame;
+        return { guide: stopped ? null : (guide?.frame ?? null), label: `${timecode(shown.duration)}  ${signed(shown.duration - segment.duration)}` };
+      },
+    };
+  });
+}
+
+/** Drags the handle at a corner of a sound segment. */
+export function fadeGesture(tools: GestureTools, segment: AudioSegment, edge: "in" | "out"): Gesture {
+  const { session } = tools;
+  return editGesture(tools, "ew-resize", false, (place) => {
+    const frames = Math.max(0, Math.round(edge === "in" ? place.frame - segment.start : endOf(segment) - place.frame));
+    const before = edge === "in" ? segment.fadeIn : segment.fadeOut;
+    return {
+      command: frames === before ? null : { type: "setFade", id: segment.id, edge, frames },
+      feedback: () => {
+        const found = findSegment(session.editor.shown.getState().document, segment.id);
+        return { label: timecode(found?.kind !== "audio" ? before : edge === "in" ? found.segment.fadeIn : found.segment.fadeOut) };
+      },
+    };
+  });
+}
+
+/** Drags the gain line. All selected sound changes by as much, each within its limits. */
+export function gainGesture(tools: GestureTools, segment: AudioSegment, row: Row): Gesture {
+  const { session } = tools;
+  const { history, selection } = session.editor.store.getState();
+  const { top, bottom } = segmentBand(row.height);
+  const together = history.present.audioTracks.flatMap((track) => track.segments).filter((one) => one.id === segment.id || (selection.has(segment.id) && selection.has(one.id)));
+  return editGesture(tools, "ns-resize", false, (place) => {
+    const decibels = decibelsOfShare((place.y - row.top - top) / (bottom - top));
+    const change = decibels - segment.gainDecibels;
+    const { min, max } = LIMITS.gainDecibels;
+    const commands = together.map((one): EditCommand => ({ type: "setSegmentGain", ids: [one.id], gainDecibels: Math.min(max, Math.max(min, one.gainDecibels + change)) }));
+    return {
+      command: change === 0 ? null : { type: "batch", label: { key: "edit.setSegmentGain", values: { count: together.length } }, commands },
+      feedback: () => ({ label: decibelText(decibels) }),
+    };
+  });
+}
+
+/** As a mixer shows it: `−3.5 dB`, and `−∞ dB` for silence. */
+export function decibelText(decibels: number): string {
+  if (decibels <= LIMITS.gainDecibels.min) return "−∞ dB";
+  return `${decibels < 0 ? "−" : decibels > 0 ? "+" : ""}${Math.abs(decibels).toFixed(1)} dB`;
+}

@@ -1,0 +1,69 @@
+import { useTranslation } from "react-i18next";
+import { useEffect, useState } from "react";
+import i18next from "i18next";
+import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts";
+
+/**
+ * Sentences of the server and the engine come in English, with their measured values. For other languages they are
+ * translated here by their stable code; a code without translation keeps the English sentence.
+ */
+export interface ServerTexts {
+  readonly faults: Readonly<Record<string, { readonly what: string; readonly why?: string; readonly hint?: string }>>;
+  readonly findings: Readonly<Record<string, string>>;
+}
+
+export interface FaultText {
+  readonly what: string;
+  readonly why: string;
+  readonly hint: string;
+}
+
+const NOTHING: ServerTexts = { faults: {}, findings: {} };
+const loaded = new Map<string, ServerTexts>([["en", NOTHING]]);
+
+async function load(language: string): Promise<ServerTexts> {
+  const texts: ServerTexts = language === "zh" ? (await import("./server-texts/zh.json")).default : NOTHING;
+  loaded.set(language, texts);
+  return texts;
+}
+
+function useServerTexts(): ServerTexts {
+  const { i18n } = useTranslation();
+  const [, setRound] = useState(0);
+  const known = loaded.get(i18n.language);
+  useEffect(() => {
+    if (loaded.has(i18n.language)) return;
+    void load(i18n.language).then(() => setRound((round) => round + 1));
+  }, [i18n.language]);
+  return known ?? NOTHING;
+}
+
+/** A fault made in the page has only a code; its sentences are ordinary texts under `faults`. */
+function pageText(code: string): FaultText | null {
+  const texts: unknown = i18next.t(`faults.${code}`, { returnObjects: true, defaultValue: null } as never);
+  return typeof texts === "object" && texts !== null && "what" in texts && "why" in texts && "hint" in texts ? (texts as FaultText) : null;
+}
+
+/** The fault in the user's language. */
+export function faultText(fault: Fault, texts: ServerTexts): FaultText {
+  const translated = texts.faults[fault.code];
+  const own = fault.what === "" ? pageText(fault.code) : null;
+  return {
+    what: own?.what ?? translated?.what ?? fault.what,
+    why: fault.why !== "" && own !== null ? fault.why : (own?.why ?? translated?.why ?? fault.why),
+    hint: own?.hint ?? translated?.hint ?? fault.hint,
+  };
+}
+
+/** What happened, as one sentence. */
+export async function faultSentence(fault: Fault): Promise<string> {
+  return faultText(fault, loaded.get(i18next.language) ?? (await load(i18next.language))).what;
+}
+
+export function useFaultText(fault: Fault): FaultText {
+  return faultText(fault, useServerTexts());
+}
+
+export function useFindingText(finding: Finding): string {
+  return useServerTexts().findings[finding.code] ?? finding.text;
+}
