@@ -45,7 +45,7 @@ function StripItem({ area, checks }: { readonly area: SetupCheck["area"]; readon
   return (
     <span className={classes(styles.stripItem, tone)}>
       <Icon size={16} aria-hidden="true" />
-      {t(`setup.area.${area}`)}: {words}
+      {t("common.named", { name: t(`setup.area.${area}`), text: words })}
     </span>
   );
 }

@@ -1,4 +1,4 @@
-import { useId, useMemo, useState, type KeyboardEvent } from "react";
+import { useCallback, useId, useMemo, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { Dialog } from "radix-ui";
 import { actionContext, actionRegistry, runAction, shortcutShown } from "../../actions/actions.ts";
@@ -17,8 +17,8 @@ export default function Palette({ onClose }: { readonly onClose: () => void }) {
     const context = actionContext();
     return actionRegistry.store.getState().actions.filter((action) => action.id !== "help.palette" && action.enabled(context));
   });
-  const nameOf = (action: ActionDefinition) => `${t(`actions.category.${action.category}`)}: ${t(action.labelKey)}`;
-  const found = useMemo(() => search(available, (action) => `${t(`actions.category.${action.category}`)}: ${t(action.labelKey)}`, typed), [available, typed, t]);
+  const nameOf = useCallback((action: ActionDefinition) => t("common.named", { name: t(`actions.category.${action.category}`), text: t(action.labelKey) }), [t]);
+  const found = useMemo(() => search(available, nameOf, typed), [available, nameOf, typed]);
   const chosen = Math.min(place, found.length - 1);
 
   const run = (action: ActionDefinition | undefined) => {

@@ -9,7 +9,7 @@ export function matchScore(text: string, typed: string): number | null {
   for (const word of words) {
     const at = target.indexOf(word);
     if (at < 0) return null;
-    const startsWord = at === 0 || /[\s·:/(-]/.test(target.charAt(at - 1)) || target.includes(` ${word}`);
+    const startsWord = at === 0 || /[\s·:：/(-]/.test(target.charAt(at - 1)) || target.includes(` ${word}`);
     score += (startsWord ? 10 : 2) + word.length - at / 100;
   }
   return score;

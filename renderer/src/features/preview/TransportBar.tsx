@@ -58,6 +58,7 @@ export function TransportBar({ session, player, fullScreenOf }: TransportBarProp
         <Select
           label={t("player.speed")}
           size="small"
+          className={styles.speed}
           value={String(speed)}
           options={SPEEDS.map((one) => ({ value: String(one), label: `${String(one)}×` }))}
           onChange={(value) => playerPreferences.setState({ speed: Number(value) })}

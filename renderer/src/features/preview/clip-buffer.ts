@@ -1,6 +1,6 @@
 import { FRAMES_PER_SECOND } from "../../../../electron/contract/time.ts";
 import { once } from "../../app/once-event.ts";
-import { clipsAround, type PlayableClip, type Programme } from "./programme.ts";
+import { clipsAround, runAt, type PlayableClip, type Programme } from "./programme.ts";
 
 /** What every clip is: the profile in it does not matter to the decoder's choice. */
 export const CLIP_TYPE = 'video/mp4; codecs="avc1.640028, mp4a.40.2"';
@@ -28,6 +28,7 @@ export interface ClipBuffer {
 type Loaded = { readonly clip: PlayableClip };
 const sameClip = (a: PlayableClip, b: PlayableClip): boolean => a.contentHash === b.contentHash && a.start === b.start && a.takeStart === b.takeStart && a.takeId === b.takeId;
 const keyOf = (clip: PlayableClip): string => `${clip.takeId} ${String(clip.clip)}`;
+const isPartOf = (clip: PlayableClip, run: readonly PlayableClip[]): boolean => clip.start >= (run[0]?.start ?? 0) && clip.start <= (run.at(-1)?.start ?? -1);
 
 /**
  * Keeps the finished clips around the playhead in the video element's buffer, each at its place on the timeline. Clips are whole
@@ -82,13 +83,17 @@ export function createClipBuffer(video: HTMLVideoElement, onChange: () => void, 
   /** One step towards what is wanted; false when there is nothing left to do. */
   const step = async (buffer: SourceBuffer): Promise<boolean> => {
     if (programme === null || addresses === null) return false;
-    const outdated = [...loaded.values()].find((one) => !isCurrent(one) || Math.abs(one.clip.start - wanted) > KEEP);
+    const run = runAt(programme, wanted);
+    const outdated = [...loaded.values()].find((one) => !isCurrent(one) || Math.abs(one.clip.start - wanted) > KEEP || !isPartOf(one.clip, run));
     if (outdated !== undefined) {
       await drop(buffer, outdated);
       return true;
     }
     const next = clipsAround(programme, wanted, AHEAD, BEHIND).find((clip) => !loaded.has(keyOf(clip)) && !failed.has(clip.contentHash));
-    if (next === undefined) return false;
+    if (next === undefined) {
+      closeAfter(run.at(-1));
+      return false;
+    }
     try {
       await load(buffer, next, addresses);
     } catch (error) {
@@ -96,6 +101,14 @@ export function createClipBuffer(video: HTMLVideoElement, onChange: () => void, 
       throw error;
     }
     return true;
+  };
+
+  /**
+   * A decoder holds the last pictures back until more comes or it is told that nothing will. Only what ends the buffer can be
+   * told so: that is why clips behind a gap are not kept. More bytes open it again.
+   */
+  const closeAfter = (last: PlayableClip | undefined) => {
+    if (last !== undefined && loaded.has(keyOf(last)) && source.readyState === "open") source.endOfStream();
   };
 
   const work = async () => {

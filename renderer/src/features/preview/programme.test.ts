@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Cell } from "../../../../electron/contract/document/output-lane.ts";
 import { newDocument } from "../../../../electron/contract/document/new-document.ts";
 import type { ProjectDocument } from "../../../../electron/contract/document/project-document.schema.ts";
-import { clipsAround, programmeOf } from "./programme.ts";
+import { clipsAround, programmeOf, runAt } from "./programme.ts";
 
 const cell = (takeId: string, clip: number, startFrame: number, frames: number, contentHash: string | null): Cell => ({
   takeId,
@@ -51,5 +51,14 @@ describe("programme", () => {
     expect(hashes(110, 100, 20)).toEqual(["b0", "b1", "a2"]);
     expect(hashes(0, 50, 20)).toEqual(["a0"]);
     expect(hashes(60, 30, 10)).toEqual([]);
+  });
+
+  test("a run goes from gap to gap; in a gap it is the next one, behind the last clip the last one", () => {
+    const hashes = (frame: number) => runAt(programme, frame).map((clip) => clip.contentHash);
+    expect(hashes(47)).toEqual(["a0"]);
+    expect(hashes(48)).toEqual(["a2", "b0", "b1"]);
+    expect(hashes(159)).toEqual(["a2", "b0", "b1"]);
+    expect(hashes(160)).toEqual(["a2", "b0", "b1"]);
+    expect(runAt(programmeOf(document, []), 10)).toEqual([]);
   });
 });

@@ -57,8 +57,21 @@ function playableClip(cells: readonly Cell[]): (cell: Cell, index: number) => Pl
  * @param ahead frames wanted ahead; `behind` frames wanted behind
  */
 export function clipsAround(programme: Programme, frame: number, ahead: number, behind: number): PlayableClip[] {
-  const from = indexAfter(programme.clips, frame - behind) - 1;
-  const near = programme.clips.slice(Math.max(0, from)).filter((clip, index, list) => index < list.length && clip.start < frame + ahead && clip.start + clip.frames > frame - behind);
-  const urgency = (clip: PlayableClip): number => (clip.start + clip.frames <= frame ? 1_000_000 + frame - clip.start : clip.start - frame);
+  const near = runAt(programme, frame).filter((clip) => clip.start < frame + ahead && endOf(clip) > frame - behind);
+  const urgency = (clip: PlayableClip): number => (endOf(clip) <= frame ? 1_000_000 + frame - clip.start : clip.start - frame);
   return near.sort((first, second) => urgency(first) - urgency(second));
 }
+
+/** The clips without a gap between them that a player at `frame` is in, comes to next, or has just left. */
+export function runAt({ clips }: Programme, frame: number): PlayableClip[] {
+  const before = indexAfter(clips, frame) - 1;
+  const under = clips[before];
+  const inside = under !== undefined && frame < endOf(under) ? before : Math.min(before + 1, clips.length - 1);
+  let [first, last] = [inside, inside];
+  while (joins(clips[first - 1], clips[first])) first -= 1;
+  while (joins(clips[last], clips[last + 1])) last += 1;
+  return clips.slice(first, last + 1);
+}
+
+const endOf = (clip: PlayableClip): number => clip.start + clip.frames;
+const joins = (one: PlayableClip | undefined, next: PlayableClip | undefined): boolean => one !== undefined && next !== undefined && endOf(one) === next.start;

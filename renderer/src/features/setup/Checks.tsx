@@ -37,14 +37,13 @@ export function Checks() {
 function Check({ check }: { readonly check: SetupCheck }) {
   const { t } = useTranslation();
   const { state } = check;
-  const area = t(`setup.area.${check.area}`);
   switch (state.kind) {
     case "checking":
       return (
         <li className={styles.check}>
           <Spinner />
           <span className={styles.checkText}>
-            {area}: {t("home.areaChecking")}
+            {t("common.named", { name: t(`setup.area.${check.area}`), text: t("home.areaChecking") })}
           </span>
         </li>
       );

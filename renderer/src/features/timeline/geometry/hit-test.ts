@@ -78,7 +78,8 @@ function graspedEdge(segments: readonly AnySegment[], scale: Scale, x: number): 
       const reaches = inside >= (shared ? 0 : -zone / 2) && inside <= zone;
       if (!rolls && !reaches) continue;
       const distance = Math.abs(inside);
-      if (best === null || distance < best.distance) best = { segment, part: rolls ? (edge === "start" ? "rollStart" : "rollEnd") : edge, distance };
+      // Of two edges at the same place, the one of the segment that the pointer is on.
+      if (best === null || distance < best.distance || (distance === best.distance && inside >= 0)) best = { segment, part: rolls ? (edge === "start" ? "rollStart" : "rollEnd") : edge, distance };
     }
   }
   return best;

@@ -22,10 +22,11 @@ const LABEL_PIXELS = 84;
 /** Lines closer than this are noise. */
 const LEAST_TICK_PIXELS = 5;
 
-/** The densest spacing whose labels do not touch. */
+const WIDEST: TickSpacing = { minor: 604_800 * FRAMES_PER_SECOND, major: 604_800 * FRAMES_PER_SECOND };
+
+/** The densest spacing whose labels do not touch and whose lines can be told apart. */
 export function tickSpacing(pixelsPerFrame: number): TickSpacing {
-  const fitting = STEPS.find((step) => step.major * pixelsPerFrame >= LABEL_PIXELS) ?? { major: 604_800 * FRAMES_PER_SECOND, minor: 604_800 * FRAMES_PER_SECOND };
-  return fitting.minor * pixelsPerFrame >= LEAST_TICK_PIXELS ? fitting : { minor: fitting.major, major: fitting.major };
+  return STEPS.find(({ major, minor }) => major * pixelsPerFrame >= LABEL_PIXELS && minor * pixelsPerFrame >= LEAST_TICK_PIXELS) ?? WIDEST;
 }
 
 /** Lines shown behind the tracks: where prompts may change (blocks) and where clips begin, as far as they can be told apart. */

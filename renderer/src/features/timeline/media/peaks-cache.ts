@@ -25,13 +25,16 @@ const COARSEST = 4;
 /** Waveforms as the server made them: loaded by level when first wanted, the longest unused ones dropped. */
 export class PeaksCache {
   readonly #projectId: string;
+  readonly #whenSaved: () => Promise<unknown>;
   readonly #onLoad: (mediaId: string) => void;
   /** In order of last use. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(projectId: string, onLoad: (mediaId: string) => void) {
+  /** @param whenSaved resolves when the server has the document as it is, and with it the files it names */
+  constructor(projectId: string, whenSaved: () => Promise<unknown>, onLoad: (mediaId: string) => void) {
     this.#projectId = projectId;
+    this.#whenSaved = whenSaved;
     this.#onLoad = onLoad;
   }
 
@@ -81,6 +84,7 @@ export class PeaksCache {
 
   async #load(mediaId: string, level: number, abort: AbortController): Promise<void> {
     const key = keyOf(mediaId, level);
+    await this.#whenSaved();
     for (let draft = true; draft; ) {
       const entry = await download(peaksAddress(this.#projectId, mediaId, level), abort);
       // Forgotten meanwhile, or asked for anew: this answer belongs to nobody.

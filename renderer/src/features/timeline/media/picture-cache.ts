@@ -1,26 +1,31 @@
 type Entry =
   | { readonly kind: "loading"; readonly abort: AbortController }
   | { readonly kind: "loaded"; readonly bitmap: ImageBitmap }
-  | { readonly kind: "failed" };
+  | { readonly kind: "failed"; readonly at: number };
 
 /** Pictures kept at most; each is about 60 kB. */
 const MOST_PICTURES = 240;
 const MOST_DOWNLOADS = 4;
 /** Pictures are asked for once the view has rested this long: while it flies past, none would be there in time. */
 const REST_MILLISECONDS = 120;
+/** A failed download is tried again when it is wanted and this long ago. */
+const RETRY_MILLISECONDS = 5_000;
 
 /**
  * Small pictures by address, loaded only when the timeline rests with them in sight, the longest unused ones dropped.
  * Downloads of what has left the sight are aborted.
  */
 export class PictureCache {
+  readonly #whenSaved: () => Promise<unknown>;
   readonly #onLoad: () => void;
   /** In order of last use. */
   readonly #entries = new Map<string, Entry>();
   #wanted = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(onLoad: () => void) {
+  /** @param whenSaved resolves when the server has the document as it is, and with it the files it names */
+  constructor(whenSaved: () => Promise<unknown>, onLoad: () => void) {
+    this.#whenSaved = whenSaved;
     this.#onLoad = onLoad;
   }
 
@@ -29,7 +34,8 @@ export class PictureCache {
     this.#wanted.add(address);
     const entry = this.#entries.get(address);
     if (entry?.kind !== "loaded") {
-      if (entry === undefined) this.#loadAfterRest();
+      if (entry?.kind === "failed" && performance.now() - entry.at > RETRY_MILLISECONDS) this.#entries.delete(address);
+      if (!this.#entries.has(address)) this.#loadAfterRest();
       return null;
     }
     this.#entries.delete(address);
@@ -77,6 +83,7 @@ export class PictureCache {
   async #load(address: string): Promise<void> {
     const abort = new AbortController();
     this.#entries.set(address, { kind: "loading", abort });
+    await this.#whenSaved();
     const entry = await download(address, abort.signal);
     if (entry === null) this.#entries.delete(address);
     else {
@@ -101,12 +108,12 @@ export class PictureCache {
 async function download(address: string, signal: AbortSignal): Promise<Entry | null> {
   try {
     const response = await fetch(address, { signal });
-    if (!response.ok) return { kind: "failed" };
+    if (!response.ok) return { kind: "failed", at: performance.now() };
     const bitmap = await createImageBitmap(await response.blob());
     if (!signal.aborted) return { kind: "loaded", bitmap };
     bitmap.close();
     return null;
   } catch {
-    return signal.aborted ? null : { kind: "failed" };
+    return signal.aborted ? null : { kind: "failed", at: performance.now() };
   }
 }

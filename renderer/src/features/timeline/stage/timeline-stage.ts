@@ -63,8 +63,10 @@ export class TimelineStage {
     this.overlay = new Overlay(session);
     this.#scroller = scroller;
     this.#painter = new Painter(() => this.#sight);
-    this.#peaks = new PeaksCache(session.editor.store.getState().projectId, (mediaId) => this.#invalidateMedia(mediaId));
-    this.#pictures = new PictureCache(() => {
+    // What cannot be saved is asked for all the same: the answer says why it cannot be shown.
+    const whenSaved = () => session.editor.saved().catch(() => undefined);
+    this.#peaks = new PeaksCache(session.editor.store.getState().projectId, whenSaved, (mediaId) => this.#invalidateMedia(mediaId));
+    this.#pictures = new PictureCache(whenSaved, () => {
       this.#painter.invalidate("portrait");
       this.#painter.invalidate(OUTPUT);
     });
