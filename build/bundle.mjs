@@ -1,5 +1,4 @@
-import { readdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { repositoryRoot } from "./setup/paths.mjs";
 
 /**
@@ -9,7 +8,6 @@ import { repositoryRoot } from "./setup/paths.mjs";
  */
 
 const NODE = { current: "node22", "electron-9": "node12" };
-const CHROMIUM = { current: "chrome150", "electron-9": "chrome83" };
 
 // Packages of the CommonJS kind call `require`, which modules do not have.
 const REQUIRE = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
@@ -18,17 +16,14 @@ const REQUIRE = 'import { createRequire as __createRequire } from "node:module";
 const shared = { bundle: true, platform: "node", sourcemap: true, logLevel: "warning", legalComments: "none" };
 
 /**
- * The studio server: one module that needs no node_modules. A file named `*.worker.ts` becomes a program of its own beside it,
- * found by `new URL("./name.worker.js", import.meta.url)`.
+ * The studio server: one module that needs no node_modules.
  * @param {string} outDir
  * @returns {import("esbuild").BuildOptions}
  */
 export function serverBuildOptions(outDir) {
-  const folder = join(repositoryRoot, "electron", "server");
-  const workers = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".worker.ts"));
   return {
     ...shared,
-    entryPoints: Object.fromEntries(["main.ts", ...workers].map((name) => [basename(name, ".ts"), join(folder, name)])),
+    entryPoints: [join(repositoryRoot, "electron", "server", "main.ts")],
     outdir: outDir,
     format: "esm",
     target: "node20",
@@ -81,14 +76,21 @@ const oldElectron = {
  */
 export async function bundleRenderer(outDir, variant = "current") {
   const { build } = await import("vite");
-  await build({
-    configFile: join(repositoryRoot, "vite.config.ts"),
-    logLevel: "warn",
-    plugins: variant === "current" ? [] : [oldChromium],
-    build: { outDir, target: CHROMIUM[variant], cssTarget: CHROMIUM[variant] },
-  });
+  const before = process.env.NODE_ENV;
+  // A caller such as a test runner has another value, with which Vite would put React's slow development build into the page.
+  process.env.NODE_ENV = "production";
+  try {
+    await build({
+      configFile: join(repositoryRoot, "vite.config.ts"),
+      logLevel: "warn",
+      plugins: variant === "current" ? [] : [oldChromium],
+      build: { outDir, ...(variant === "current" ? {} : { target: "chrome83", cssTarget: "chrome83" }) },
+    });
+  } finally {
+    if (before === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = before;
+  }
 }
-
 
 /** @type {import("vite").Plugin} */
 const oldChromium = {

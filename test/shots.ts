@@ -54,6 +54,8 @@ const shotsOf = (finished: string): readonly Shot[] => [
     sign: STUDIO,
     act: async (page) => {
       await page.keyboard.press("Control+Shift+Enter");
+      // The preview is finished already: the final video has figures to show.
+      await page.getByRole("dialog").getByRole("radio").nth(1).click();
       await page.locator("[role=dialog] dl dd").first().waitFor();
     },
   },

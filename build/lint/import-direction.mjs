@@ -75,7 +75,7 @@ export const importDirection = {
     const from = placeOf(file);
 
     /**
-     * @param {import("estree").Node} node
+     * @param {import("eslint").Rule.Node} node
      * @param {unknown} source
      * @param {boolean} typeOnly
      */

@@ -138,8 +138,8 @@ async function npmCi({ root, log, progress, noteInstaller, count }) {
 export function parseNpmLine(line) {
   if (/^npm http fetch GET 200 \S+\.tgz\b/.test(line)) return { kind: "fetched" };
   const text = /^npm (?:error|ERR!) (.+)$/.exec(line)?.[1];
-  // npm ends with the path of its own log, which is of no use after the set-up's.
-  if (text === undefined || /^(A complete log|code |errno |syscall )/.test(text)) return null;
+  // Not its codes, its stack, or the path of its own log: the set-up's log has all of that.
+  if (text === undefined || /^(A complete log|code |errno |syscall |\s*at )/.test(text)) return null;
   return { kind: "error", text };
 }
 

@@ -36,5 +36,6 @@ test("npm's lines are read: downloads are counted, errors kept, its own log left
   assert.deepEqual(parseNpmLine("npm error network request failed"), { kind: "error", text: "network request failed" });
   assert.equal(parseNpmLine("npm error A complete log of this run can be found in: /x"), null);
   assert.equal(parseNpmLine("npm error code E404"), null);
+  assert.equal(parseNpmLine("npm error     at ClientRequest.<anonymous> (/usr/lib/x.js:130:14)"), null);
   assert.equal(parseNpmLine("added 3 packages"), null);
 });

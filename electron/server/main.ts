@@ -76,8 +76,8 @@ async function run(options: ServeOptions, dataPath: string): Promise<void> {
     log.error("the program failed", { error });
     end("a failure", 70);
   });
-  if (options.readyJson) {
-    // Who started us holds the other end of our stdin.
+  // Who started us holds the other end of our stdin; but utility processes of Electron have none, and end with their parent.
+  if (options.readyJson && !("parentPort" in process)) {
     stdin.once("end", () => end("the parent is gone", 0)).once("error", () => end("the parent is gone", 0));
     stdin.resume();
   }

@@ -73,7 +73,7 @@ describe("from a fresh start to the first preview", () => {
 
   test("goes by keyboard alone", async ({ openPage }) => {
     const page = await openPage();
-    await page.getByRole("button", { name: "New video" }).waitFor();
+    await page.getByRole("button", { name: "New video", exact: true }).waitFor();
     await tabTo(page, /^New video$/);
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Use the portrait of Mei" }).waitFor();

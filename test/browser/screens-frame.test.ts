@@ -142,3 +142,20 @@ describe("projects of the home page", () => {
     await expect.poll(async () => (await client.rpc.projects.list()).length).toBe(before);
   });
 });
+
+test("findings of the engine are told in Chinese, in every column", async ({ openPage, studio }) => {
+  const client = await connectTo(await studio.newLink());
+  onTestFinished(async () => {
+    await client.rpc.settings.change({ language: "system" });
+    client.close();
+  });
+  const { projectId } = await client.rpc.projects.create({ name: "Mei", example: "mei" });
+  await client.rpc.settings.change({ language: "zh" });
+  const page = await openPage();
+  await page.goto(`${studio.origin}/#/new/${projectId}`);
+  for (const list of ["人像检查", "声音检查", "提示词检查"]) {
+    const findings = page.getByRole("list", { name: list }).getByRole("listitem");
+    await findings.first().waitFor();
+    for (const text of await findings.allTextContents()) expect(text).toMatch(/[\u4e00-\u9fff].*。/);
+  }
+});

@@ -24,7 +24,7 @@ export async function clipStates(page: Page): Promise<string[]> {
 }
 
 export async function untilClips(page: Page, states: readonly (string | RegExp)[]): Promise<void> {
-  const wanted: unknown[] = states.map((state) => (typeof state === "string" ? state : expect.stringMatching(state)));
+  const wanted = states.map((state): unknown => (typeof state === "string" ? state : expect.stringMatching(state)));
   await expect.poll(() => clipStates(page), { timeout: RENDER_MILLISECONDS, interval: 200 }).toEqual(wanted);
 }
 

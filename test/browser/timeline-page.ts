@@ -29,7 +29,7 @@ export interface TimelinePage {
 
 /** Opens the studio on a project. The page is one of `openPage` of the fixture. */
 export async function openTimeline(openPage: (options?: PageOptions) => Promise<Page>, client: StudioClient, { projectId }: Material, options: PageOptions = {}): Promise<TimelinePage> {
-  const page = await openPage({ viewport: { width: 1280, height: 900 }, expectedErrors: [/404 .*\/files\//], ...options });
+  const page = await openPage({ viewport: { width: 1280, height: 900 }, ...options });
   await page.goto(`${new URL(page.url()).origin}/#/studio/${projectId}`);
   const tracks = page.locator("#timeline-tracks");
   await tracks.locator("canvas").first().waitFor();

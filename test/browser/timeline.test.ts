@@ -264,6 +264,19 @@ describe("prompts in their place", () => {
     await timeline.saved((document) => expect(document.prompts[0]?.text).toBe("A woman in an office, smiling, soft light"));
   });
 
+  test("a press elsewhere on the timeline keeps what was typed, and the keys are shortcuts again", async ({ open: { timeline } }) => {
+    const { page, point } = timeline;
+    const { x, y } = point(100, "prompt");
+    await page.mouse.dblclick(x, y);
+    await page.getByLabel("Prompt text").fill("She waves");
+    await timeline.click(350, "voice1");
+    await page.keyboard.press("Alt+ArrowRight");
+    await timeline.saved((document) => {
+      expect(document.prompts[0]?.text).toBe("She waves");
+      expect(voice(document, 0)[2]?.[1]).toBe(301);
+    });
+  });
+
   test("an input method's Enter chooses its word and does not end the edit", async ({ open: { timeline } }) => {
     const { page, point } = timeline;
     const { x, y } = point(100, "prompt");

@@ -9,12 +9,22 @@ import * as old from "electron";
 
 export const { BrowserWindow, Menu, Notification, Tray, app, contextBridge, crashReporter, dialog, ipcRenderer, nativeImage, nativeTheme, powerMonitor, screen, shell } = old;
 
-/** A utility process, as a child of the system's Node. */
+/** Makes a child of Node look like a utility process from inside: messages through `parentPort`, an empty stdin, an end with the parent. */
+const LIKE_A_UTILITY_PROCESS = `
+  const { EventEmitter } = await import("node:events");
+  const send = process.send.bind(process);
+  process.send = undefined;
+  process.parentPort = Object.assign(new EventEmitter(), { postMessage: (message) => send(message) });
+  process.on("message", (data) => process.parentPort.emit("message", { data }));
+  process.on("disconnect", () => process.exit(0));
+`;
+
+/** A utility process, played by the system's Node. */
 export const utilityProcess = {
   fork(file: string, args: readonly string[]) {
     const { AVATAR_STUDIO_TEST_NODE: node = "node" } = process.env;
     const page = join(file, "..", "..", "renderer-electron-9");
-    const child = spawn(node, [file, ...args, "--page", page], { stdio: ["pipe", "pipe", "inherit", "ipc"] });
+    const child = spawn(node, ["--import", `data:text/javascript,${encodeURIComponent(LIKE_A_UTILITY_PROCESS)}`, file, ...args, "--page", page], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     return Object.assign(new EventEmitter(), {
       pid: child.pid,
       stdout: child.stdout,

@@ -1,4 +1,4 @@
-// A server as the shell sees it, for what the real one does not do on request: being busy, failing, dying.
+// A server, run as a utility process, as the shell sees it, for what the real one does not do on request: being busy, failing, dying.
 // STAND_IN: "busy" runs one job; "fails" does not start (once $HOME/go is there); "dies" ends as soon as it is ready.
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 const port = Number(process.argv[process.argv.indexOf("--server-port") + 1]);
 const how = process.env.STAND_IN ?? "";
 const parent = /** @type {any} */ (process).parentPort;
-const send = (/** @type {object} */ message) => (parent ? parent.postMessage(message) : process.send?.(message));
+const send = (/** @type {object} */ message) => parent.postMessage(message);
 
 const server = createServer((_request, response) => {
   response.writeHead(200, { "content-type": "text/html", "set-cookie": `session=${process.pid}; HttpOnly; SameSite=Strict` });
@@ -26,8 +26,7 @@ function link() {
   return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}/?token=x`;
 }
 
-if (parent) parent.on("message", (/** @type {any} */ event) => receive(event.data));
-else process.on("message", receive).on("disconnect", () => process.exit(0));
+parent.on("message", (/** @type {any} */ event) => receive(event.data));
 
 if (how === "fails") {
   const error = { code: "DATA_FOLDER_IN_USE", what: "Another server uses this folder.", why: "It is process 1.", hint: "Close it first.", field: null };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type KeyPress, matchesShortcut, parseShortcut, shortcutForAria, shortcutForElectron, shortcutLabel, shortcutOfPress, shortcutText } from "./shortcuts.ts";
 
+// eslint-disable-next-line @typescript-eslint/no-deprecated -- what some input methods still tell by it is part of the rules
 const press = (key: string, code: string, more: Partial<KeyPress> = {}): KeyPress => ({ key, code, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, isComposing: false, keyCode: 0, ...more });
 const matches = (text: string, event: KeyPress, mac = false): boolean => {
   const shortcut = parseShortcut(text);

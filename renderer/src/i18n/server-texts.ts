@@ -1,6 +1,8 @@
-import { useTranslation } from "react-i18next";
-import { useEffect, useState } from "react";
 import i18next from "i18next";
+import { useEffect } from "react";
+import { useTranslation } from "react-i18next";
+import { useStore } from "zustand";
+import { createStore } from "zustand/vanilla";
 import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts";
 
 /**
@@ -19,22 +21,21 @@ export interface FaultText {
 }
 
 const NOTHING: ServerTexts = { faults: {}, findings: {} };
-const loaded = new Map<string, ServerTexts>([["en", NOTHING]]);
+/** By language, as far as loaded. */
+const loaded = createStore<Readonly<Record<string, ServerTexts>>>(() => ({ en: NOTHING }));
 
 async function load(language: string): Promise<ServerTexts> {
+  const known = loaded.getState()[language];
+  if (known !== undefined) return known;
   const texts: ServerTexts = language === "zh" ? (await import("./server-texts/zh.json")).default : NOTHING;
-  loaded.set(language, texts);
+  loaded.setState({ [language]: texts });
   return texts;
 }
 
 function useServerTexts(): ServerTexts {
   const { i18n } = useTranslation();
-  const [, setRound] = useState(0);
-  const known = loaded.get(i18n.language);
-  useEffect(() => {
-    if (loaded.has(i18n.language)) return;
-    void load(i18n.language).then(() => setRound((round) => round + 1));
-  }, [i18n.language]);
+  const known = useStore(loaded, (all) => all[i18n.language]);
+  useEffect(() => void load(i18n.language), [i18n.language]);
   return known ?? NOTHING;
 }
 
@@ -57,7 +58,7 @@ export function faultText(fault: Fault, texts: ServerTexts): FaultText {
 
 /** What happened, as one sentence. */
 export async function faultSentence(fault: Fault): Promise<string> {
-  return faultText(fault, loaded.get(i18next.language) ?? (await load(i18next.language))).what;
+  return faultText(fault, await load(i18next.language)).what;
 }
 
 export function useFaultText(fault: Fault): FaultText {

@@ -1,11 +1,12 @@
 import { X } from "lucide-react";
 import { AlertDialog, Dialog as Primitive } from "radix-ui";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "./Button.tsx";
 import { classes } from "./classes.ts";
 import styles from "./Dialog.module.css";
 import { IconButton } from "./IconButton.tsx";
+import { DialogLayer } from "./menu-layer.ts";
 
 export interface DialogProps {
   readonly open: boolean;
@@ -20,6 +21,7 @@ export interface DialogProps {
 
 export function Dialog({ open, onClose, title, description, size = "normal", footer, children }: DialogProps) {
   const { t } = useTranslation();
+  const [layer, setLayer] = useState<HTMLElement | null>(null);
   return (
     <Primitive.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Primitive.Portal>
@@ -32,8 +34,11 @@ export function Dialog({ open, onClose, title, description, size = "normal", foo
             </Primitive.Close>
           </header>
           {description !== undefined && <Primitive.Description className={styles.description}>{description}</Primitive.Description>}
-          <div className={styles.body}>{children}</div>
-          {footer !== undefined && <footer className={styles.footer}>{footer}</footer>}
+          <DialogLayer value={layer}>
+            <div className={styles.body}>{children}</div>
+            {footer !== undefined && <footer className={styles.footer}>{footer}</footer>}
+          </DialogLayer>
+          <div ref={setLayer} />
         </Primitive.Content>
       </Primitive.Portal>
     </Primitive.Root>

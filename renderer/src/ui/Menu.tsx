@@ -5,12 +5,13 @@ import { assertNever } from "../../../electron/contract/assert-never.ts";
 import { classes } from "./classes.ts";
 import styles from "./Menu.module.css";
 import type { MenuEntry } from "./menu-entries.ts";
-import { menuLayer } from "./menu-layer.ts";
+import { useMenuLayer } from "./menu-layer.ts";
 
 /** The three kinds of menu have the same parts with the same properties. */
 type Parts = Pick<typeof DropdownPrimitive, "Item" | "CheckboxItem" | "ItemIndicator" | "Separator" | "Label" | "Sub" | "SubTrigger" | "SubContent" | "Portal">;
 
 function Entry({ parts: Part, entry }: { readonly parts: Parts; readonly entry: MenuEntry }) {
+  const layer = useMenuLayer();
   switch (entry.kind) {
     case "separator":
       return <Part.Separator className={styles.separator} />;
@@ -24,7 +25,7 @@ function Entry({ parts: Part, entry }: { readonly parts: Parts; readonly entry: 
             <span className={styles.label}>{entry.label}</span>
             <ChevronRight size={14} aria-hidden="true" />
           </Part.SubTrigger>
-          <Part.Portal container={menuLayer()}>
+          <Part.Portal container={layer}>
             <Part.SubContent className={styles.menu} sideOffset={2} collisionPadding={8}>
               <Entries parts={Part} entries={entry.entries} />
             </Part.SubContent>
@@ -76,10 +77,11 @@ export interface MenuProps {
 }
 
 export function Menu({ entries, children, align = "start" }: MenuProps) {
+  const layer = useMenuLayer();
   return (
     <DropdownPrimitive.Root modal={false}>
       <DropdownPrimitive.Trigger asChild>{children}</DropdownPrimitive.Trigger>
-      <DropdownPrimitive.Portal container={menuLayer()}>
+      <DropdownPrimitive.Portal container={layer}>
         <DropdownPrimitive.Content className={styles.menu} align={align} sideOffset={4} collisionPadding={8}>
           <WhenOpen entries={entries} parts={DropdownPrimitive} />
         </DropdownPrimitive.Content>
@@ -90,10 +92,11 @@ export function Menu({ entries, children, align = "start" }: MenuProps) {
 
 /** On the right mouse button, the menu key and Shift+F10. */
 export function ContextMenu({ entries, children }: { readonly entries: () => readonly MenuEntry[]; readonly children: ReactElement }) {
+  const layer = useMenuLayer();
   return (
     <ContextPrimitive.Root modal={false}>
       <ContextPrimitive.Trigger asChild>{children}</ContextPrimitive.Trigger>
-      <ContextPrimitive.Portal container={menuLayer()}>
+      <ContextPrimitive.Portal container={layer}>
         <ContextPrimitive.Content className={styles.menu} collisionPadding={8}>
           <WhenOpen entries={entries} parts={ContextPrimitive} />
         </ContextPrimitive.Content>
@@ -108,12 +111,13 @@ export interface MenubarProps {
 }
 
 export function Menubar({ label, menus }: MenubarProps): ReactNode {
+  const layer = useMenuLayer();
   return (
     <BarPrimitive.Root className={styles.bar} aria-label={label}>
       {menus.map((menu) => (
         <BarPrimitive.Menu key={menu.id}>
           <BarPrimitive.Trigger className={styles.barItem}>{menu.label}</BarPrimitive.Trigger>
-          <BarPrimitive.Portal container={menuLayer()}>
+          <BarPrimitive.Portal container={layer}>
             <BarPrimitive.Content className={styles.menu} align="start" sideOffset={4} collisionPadding={8}>
               <WhenOpen entries={menu.entries} parts={BarPrimitive} />
             </BarPrimitive.Content>

@@ -1,7 +1,7 @@
 import { Check, ChevronDown } from "lucide-react";
 import { Select as Primitive } from "radix-ui";
 import { classes } from "./classes.ts";
-import { menuLayer } from "./menu-layer.ts";
+import { useMenuLayer } from "./menu-layer.ts";
 import styles from "./Select.module.css";
 
 export interface SelectOption<Value extends string> {
@@ -23,6 +23,7 @@ export interface SelectProps<Value extends string> {
 }
 
 export function Select<Value extends string>({ label, value, options, onChange, disabled = false, size = "normal", className }: SelectProps<Value>) {
+  const layer = useMenuLayer();
   const change = (next: string) => {
     const option = options.find((one) => one.value === next);
     if (option !== undefined) onChange(option.value);
@@ -33,7 +34,7 @@ export function Select<Value extends string>({ label, value, options, onChange, 
         <span className={styles.value}>{options.find((one) => one.value === value)?.label ?? ""}</span>
         <ChevronDown size={14} aria-hidden="true" />
       </Primitive.Trigger>
-      <Primitive.Portal container={menuLayer()}>
+      <Primitive.Portal container={layer}>
         <Primitive.Content className={styles.list} position="popper" sideOffset={4} collisionPadding={8}>
           <Primitive.Viewport>
             {options.map((option) => (

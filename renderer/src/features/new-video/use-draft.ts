@@ -79,7 +79,7 @@ export function useDraft(projectId: string | null): DraftProject {
     if (holder.current !== null) return Promise.resolve(holder.current.session);
     making.current ??= (async () => {
       try {
-        const made = await client.projects.create({ name: i18next.t("newVideo.untitled"), example: null });
+        const made = await client.projects.create({ name: i18next.t("newVideo.untitled", { date: now() }), example: null });
         madeHere.current = made.projectId;
         const abort = new AbortController();
         const session = await openSession(made.projectId, abort.signal);
@@ -95,6 +95,11 @@ export function useDraft(projectId: string | null): DraftProject {
 
   const session = held?.session ?? null;
   return { session, opening: session === null && projectId !== null && fault === null, fault, ensure };
+}
+
+/** Day and time, so that several new videos can be told apart. */
+function now(): string {
+  return new Intl.DateTimeFormat(i18next.language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date());
 }
 
 function letGo({ session, abort }: Held): void {

@@ -74,4 +74,4 @@ export function runAt({ clips }: Programme, frame: number): PlayableClip[] {
 }
 
 const endOf = (clip: PlayableClip): number => clip.start + clip.frames;
-const joins = (one: PlayableClip | undefined, next: PlayableClip | undefined): boolean => one !== undefined && next !== undefined && endOf(one) === next.start;
+const joins = (one: PlayableClip | undefined, next: PlayableClip | undefined): boolean => one !== undefined && endOf(one) === next?.start;

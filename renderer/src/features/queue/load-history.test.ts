@@ -7,7 +7,7 @@ const sample = (at: number, uuids: readonly string[] = []): LoadSample => ({ at,
 it("keeps time going forward, and not for ever", () => {
   const history = [1, 2, 2, 1, 3].map((at) => sample(at)).reduce(withSample, []);
   expect(history.map(({ at }) => at)).toEqual([1, 2, 3]);
-  const long = Array.from({ length: 1000 }, (_, at) => sample(at)).reduce(withSample, [] as readonly LoadSample[]);
+  const long = Array.from({ length: 1000 }, (_, at) => sample(at)).reduce<readonly LoadSample[]>(withSample, []);
   expect([long.length, long[0]?.at]).toEqual([900, 100]);
 });
 

@@ -1,15 +1,14 @@
 import type { EditCommand } from "../../../../../electron/contract/document/edit/commands.ts";
-import { endOf } from "../../../../../electron/contract/document/timeline.ts";
-import { addressOf } from "../../../../../electron/contract/document/timeline.ts";
+import { addressOf, endOf } from "../../../../../electron/contract/document/timeline.ts";
 import type { EditorSession } from "../../../editor/editor-session.ts";
 import { newId } from "../../../editor/new-id.ts";
-import { allSegments, cutTargets, rippleOf, selectedSegments, trimMode } from "./selected.ts";
+import { allSegments, covers, cutTargets, rippleOf, selectedSegments, trimMode } from "./selected.ts";
 
 /** Cuts at the playhead: the selected segments it lies on, or everything under it. */
 export function splitAtPlayhead(session: EditorSession): void {
   const frame = session.playhead.get();
   const ids = selectedSegments(session)
-    .filter(({ segment }) => segment.start < frame && frame < endOf(segment))
+    .filter(({ segment }) => covers(segment, frame))
     .map(({ segment }) => segment.id);
   session.editor.edit({ type: "split", frame, target: ids.length > 0 ? { kind: "segments", ids } : { kind: "all" } });
 }
@@ -18,18 +17,10 @@ export function splitAtPlayhead(session: EditorSession): void {
 export function trimToPlayhead(session: EditorSession, edge: "start" | "end"): void {
   const toFrame = session.playhead.get();
   const { ripple } = session.view.store.getState();
-  const commands = cutTargets(session).map((found): EditCommand => ({ type: "trimSegment", id: found.segment.id, edge, toFrame, mode: trimMode(addressOf(found), ripple) }));
-  if (!session.editor.edit(commands)) return;
-  // What follows has moved to where the trimmed part began: the playhead stays on the same picture.
-  if (ripple && edge === "start") {
-    const start = Math.min(...selectedOrCut(session, commands));
-    if (Number.isFinite(start)) session.playhead.set(start);
-  }
-}
-
-function selectedOrCut(session: EditorSession, commands: readonly EditCommand[]): readonly number[] {
-  const ids = new Set(commands.map((command) => (command.type === "trimSegment" ? command.id : "")));
-  return allSegments(session.editor.store.getState().history.present).flatMap(({ segment }) => (ids.has(segment.id) ? [segment.start] : []));
+  const targets = cutTargets(session);
+  const commands = targets.map((found): EditCommand => ({ type: "trimSegment", id: found.segment.id, edge, toFrame, mode: trimMode(addressOf(found), ripple) }));
+  // What was under the playhead has moved to where the trimmed part began: the playhead stays on the same picture.
+  if (session.editor.edit(commands) && ripple && edge === "start") session.playhead.set(Math.min(...targets.map(({ segment }) => segment.start)));
 }
 
 /** Moves one edge of the selected segments by some frames, as a key does. */

@@ -1,10 +1,10 @@
+import { LIMITS } from "../../../../../electron/contract/document/limits.ts";
 import type { AudioSegment } from "../../../../../electron/contract/document/project-document.schema.ts";
 
-/** Gain that the schema allows, in decibels. */
-export const LEAST_DECIBELS = -60;
-export const MOST_DECIBELS = 24;
+/** The lowest gain, which is silence. */
+const LEAST_DECIBELS = LIMITS.gainDecibels.min;
 
-/** Factor on the samples. The lowest gain is silence. */
+/** Factor on the samples. */
 export const amplitudeOfDecibels = (decibels: number): number => (decibels <= LEAST_DECIBELS ? 0 : 10 ** (decibels / 20));
 
 /** Gains at which the gain line has reached the bottom and the top of a segment; 0 dB stands at 40 % from the top. */

@@ -31,6 +31,9 @@ export interface Gesture {
   readonly cancel: () => void;
 }
 
+/** A press that can only become a click. */
+export const NO_GESTURE: Gesture = { cursor: "pointer", scrolls: false, move: () => undefined, finish: () => undefined, cancel: () => undefined };
+
 /** What gestures work with. */
 export interface GestureTools {
   readonly session: EditorSession;

@@ -1,14 +1,16 @@
-import { endOf } from "../../../../../electron/contract/document/timeline.ts";
 import type { OutputLane } from "../../../../../electron/contract/document/output-lane.ts";
+import { takesText } from "../../../actions/keyboard.ts";
 import { frameOfX, zoomAt } from "../../../editor/scale.ts";
 import { seek } from "../commands/navigation.ts";
-import { type Hit, hitRow, hitRuler, isAudio, segmentsOf } from "../geometry/hit-test.ts";
+import { type Hit, hitRow, hitRuler, segmentsOf } from "../geometry/hit-test.ts";
 import { rowAt, RULER_HEIGHT } from "../geometry/rows.ts";
 import { marqueeGesture, panGesture } from "./area-gestures.ts";
 import { cursorOf, rulerCursorOf } from "./cursor.ts";
-import { afterThreshold, type Gesture, type GestureTools, type PointerPlace } from "./gesture.ts";
+import { EdgeScroll } from "./edge-scroll.ts";
+import { afterThreshold, type Gesture, type GestureTools, NO_GESTURE, type PointerPlace } from "./gesture.ts";
 import { markerGesture, rangeGesture, scrubGesture } from "./ruler-gestures.ts";
-import { fadeGesture, gainGesture, moveGesture, trimGesture } from "./segment-gestures.ts";
+import { gestureOfPart } from "./segment-gestures.ts";
+import { extendedSelection } from "./selecting.ts";
 
 /** What the page does with what the pointer found. */
 export interface PointerHost extends GestureTools {
@@ -24,17 +26,12 @@ export interface PointerHost extends GestureTools {
   readonly onRenameMarker: (markerId: string) => void;
 }
 
-/** Pixels from the edge where dragging scrolls, and how far at most per screen refresh. */
-const SCROLL_ZONE = 36;
-const SCROLL_MOST = 20;
-
 /** Turns pointer, wheel and Esc into gestures, selection and scrolling. */
 export class PointerControl {
   readonly #host: PointerHost;
   readonly #ended = new AbortController();
   #gesture: { readonly gesture: Gesture; readonly pointerId: number } | null = null;
-  #last: PointerEvent | null = null;
-  #scrolling = 0;
+  readonly #edgeScroll: EdgeScroll;
   /** Where the tracks were when the pointer last moved over them: asking while something moves makes the browser lay out anew. */
   #edges: { readonly left: number; readonly top: number } | null = null;
   /** Segment from which Shift+click reaches. */
@@ -42,6 +39,7 @@ export class PointerControl {
 
   constructor(host: PointerHost) {
     this.#host = host;
+    this.#edgeScroll = new EdgeScroll(host.session.view);
     const { signal } = this.#ended;
     const { surface } = host;
     surface.addEventListener("pointerdown", (event) => this.#down(event), { signal });
@@ -114,12 +112,12 @@ export class PointerControl {
     const place = this.placeOf(event);
     const gesture = this.#gestureFor(event, place);
     if (gesture === null) return;
-    // No text selection, no focus ring on the canvas; the track's list takes the focus itself.
     event.preventDefault();
+    // What is being typed elsewhere is kept, and the keys belong to the timeline from now on.
+    if (document.activeElement instanceof HTMLElement && takesText(document.activeElement)) document.activeElement.blur();
     this.#host.surface.setPointerCapture(event.pointerId);
     this.#gesture = { gesture, pointerId: event.pointerId };
     this.#host.surface.style.cursor = gesture.cursor;
-    this.#last = event;
     gesture.move(place);
   }
 
@@ -172,53 +170,18 @@ export class PointerControl {
 
   #segmentGesture(hit: Extract<Hit, { kind: "segment" }>, place: PointerPlace): Gesture {
     const { editor } = this.#host.session;
-    const { segment, track, row, part } = hit;
+    const { segment } = hit;
     const wasSelected = editor.store.getState().selection.has(segment.id);
     const adding = place.shift || place.mod;
-    if (adding) this.#extendSelection(hit, place, wasSelected);
+    if (adding) editor.select(extendedSelection(editor.store.getState().selection, segmentsOf(this.#document(), hit.track), segment, this.#anchor, place));
     else if (!wasSelected) editor.select([segment.id]);
     if (!place.shift) this.#anchor = segment.id;
     // A press on one of several selected segments may begin a drag of all; without one it selects this segment alone.
     const onClick = () => {
       if (!adding && wasSelected) editor.select([segment.id]);
     };
-    const still: Gesture = { cursor: "pointer", scrolls: false, move: () => undefined, finish: () => undefined, cancel: () => undefined };
-    if (this.#readOnly() || !editor.store.getState().selection.has(segment.id)) return afterThreshold(place, still, onClick);
-    const gesture = (): Gesture => {
-      switch (part) {
-        case "body":
-          return moveGesture(this.#host, segment, place);
-        case "start":
-        case "end":
-          return trimGesture(this.#host, track, segment, part, false, place);
-        case "rollStart":
-        case "rollEnd":
-          return trimGesture(this.#host, track, segment, part === "rollStart" ? "start" : "end", true, place);
-        case "fadeIn":
-        case "fadeOut":
-          return isAudio(segment) ? fadeGesture(this.#host, segment, part === "fadeIn" ? "in" : "out") : still;
-        case "gain":
-          return isAudio(segment) ? gainGesture(this.#host, segment, row) : still;
-      }
-    };
-    return afterThreshold(place, gesture(), onClick);
-  }
-
-  /** Ctrl adds or takes away one; Shift adds all up to here on the same track. */
-  #extendSelection(hit: Extract<Hit, { kind: "segment" }>, place: PointerPlace, wasSelected: boolean): void {
-    const { editor } = this.#host.session;
-    const selection = new Set(editor.store.getState().selection);
-    if (place.mod && wasSelected) selection.delete(hit.segment.id);
-    else selection.add(hit.segment.id);
-    if (place.shift) {
-      const segments = segmentsOf(this.#document(), hit.track);
-      const from = segments.find((segment) => segment.id === this.#anchor);
-      if (from !== undefined) {
-        const [start, end] = [Math.min(from.start, hit.segment.start), Math.max(endOf(from), endOf(hit.segment))];
-        for (const segment of segments) if (segment.start >= start && endOf(segment) <= end) selection.add(segment.id);
-      }
-    }
-    editor.select(selection);
+    if (this.#readOnly() || !editor.store.getState().selection.has(segment.id)) return afterThreshold(place, NO_GESTURE, onClick);
+    return afterThreshold(place, gestureOfPart(this.#host, hit, place), onClick);
   }
 
   #clickLane(hit: Extract<Hit, { kind: "lane" }>, place: PointerPlace): void {
@@ -242,6 +205,7 @@ export class PointerControl {
     if (hit?.kind === "segment" && !session.editor.store.getState().selection.has(hit.segment.id)) session.editor.select([hit.segment.id]);
     else if (hit?.kind === "cell") session.editor.focusOn({ kind: "clip", takeId: hit.cell.takeId, clip: hit.cell.clip });
     else if (hit?.kind === "lane" && hit.track.kind === "audio") session.editor.focusOn({ kind: "track", trackId: hit.track.trackId });
+    else if (hit?.kind === "lane") session.editor.select([]);
   }
 
   #move(event: PointerEvent): void {
@@ -252,9 +216,9 @@ export class PointerControl {
     overlay.setPointer(inside ? { x, y: y + RULER_HEIGHT } : null);
     if (this.#gesture !== null) {
       if (event.pointerId !== this.#gesture.pointerId) return;
-      this.#last = event;
-      this.#gesture.gesture.move(this.placeOf(event));
-      this.#scrollAtEdge();
+      const { gesture } = this.#gesture;
+      gesture.move(this.placeOf(event));
+      if (gesture.scrolls) this.#edgeScroll.follow(x, () => gesture.move(this.placeOf(event)));
       return;
     }
     const hit = inside ? this.hitAt(event) : null;
@@ -280,34 +244,9 @@ export class PointerControl {
   #end(): void {
     const running = this.#gesture;
     this.#gesture = null;
-    this.#last = null;
-    cancelAnimationFrame(this.#scrolling);
-    this.#scrolling = 0;
+    this.#edgeScroll.stop();
     this.#host.surface.style.cursor = "";
     if (running !== null && this.#host.surface.hasPointerCapture(running.pointerId)) this.#host.surface.releasePointerCapture(running.pointerId);
-  }
-
-  /** While the pointer rests at the edge, the timeline runs past under it. */
-  #scrollAtEdge(): void {
-    if (this.#scrolling !== 0) return;
-    const tick = () => {
-      this.#scrolling = 0;
-      const [running, last] = [this.#gesture, this.#last];
-      if (running?.gesture.scrolls !== true || last === null) return;
-      const { view } = this.#host.session;
-      const { width } = view.store.getState();
-      const place = this.placeOf(last);
-      const past = place.x < SCROLL_ZONE ? place.x - SCROLL_ZONE : place.x > width - SCROLL_ZONE ? place.x - (width - SCROLL_ZONE) : 0;
-      if (past === 0) return;
-      const pixels = Math.sign(past) * Math.min(SCROLL_MOST, (Math.abs(past) / SCROLL_ZONE) * SCROLL_MOST);
-      const before = view.store.getState().scale.scroll;
-      view.setScale((scale) => ({ ...scale, scroll: scale.scroll + pixels / scale.pixelsPerFrame }));
-      if (view.store.getState().scale.scroll !== before) {
-        running.gesture.move(this.placeOf(last));
-        this.#scrolling = requestAnimationFrame(tick);
-      }
-    };
-    this.#scrolling = requestAnimationFrame(tick);
   }
 
   #doubleClick(event: MouseEvent): void {

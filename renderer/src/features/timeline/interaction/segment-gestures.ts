@@ -9,8 +9,8 @@ import { trimMode } from "../commands/selected.ts";
 import { segmentBand } from "../geometry/handles.ts";
 import { decibelsOfShare } from "../geometry/loudness.ts";
 import type { Row } from "../geometry/rows.ts";
-import type { AnySegment } from "../geometry/hit-test.ts";
-import { editGesture, type Gesture, type GestureTools, type PointerPlace } from "./gesture.ts";
+import { type AnySegment, type Hit, isAudio } from "../geometry/hit-test.ts";
+import { editGesture, type Gesture, type GestureTools, NO_GESTURE, type PointerPlace } from "./gesture.ts";
 
 const signed = (frames: number): string => `${frames < 0 ? "−" : "+"}${timecode(Math.abs(frames))}`;
 
@@ -20,8 +20,27 @@ export function snapped(session: EditorSession, edges: readonly number[], delta:
   return snapping && !place.alt ? snap(edges, delta, targets, scale.pixelsPerFrame) : { delta: Math.round(delta), guide: null };
 }
 
+/** The drag that begins on a part of a segment. */
+export function gestureOfPart(tools: GestureTools, { segment, track, row, part }: Extract<Hit, { kind: "segment" }>, place: PointerPlace): Gesture {
+  switch (part) {
+    case "body":
+      return moveGesture(tools, segment, place);
+    case "start":
+    case "end":
+      return trimGesture(tools, track, segment, part, false, place);
+    case "rollStart":
+    case "rollEnd":
+      return trimGesture(tools, track, segment, part === "rollStart" ? "start" : "end", true, place);
+    case "fadeIn":
+    case "fadeOut":
+      return isAudio(segment) ? fadeGesture(tools, segment, part === "fadeIn" ? "in" : "out") : NO_GESTURE;
+    case "gain":
+      return isAudio(segment) ? gainGesture(tools, segment, row) : NO_GESTURE;
+  }
+}
+
 /** Moves the selected segments; those of sound also to other tracks. */
-export function moveGesture(tools: GestureTools, grasped: AnySegment, start: PointerPlace): Gesture {
+function moveGesture(tools: GestureTools, grasped: AnySegment, start: PointerPlace): Gesture {
   const { session } = tools;
   const { history, selection } = session.editor.store.getState();
   const ids = [...selection];
@@ -49,7 +68,7 @@ function audioIndex(tools: GestureTools, row: Row | null): number | null {
 }
 
 /** Moves one edge; with `roll`, the touching edge of the neighbour as well. */
-export function trimGesture(tools: GestureTools, track: TrackAddress, segment: AnySegment, edge: "start" | "end", roll: boolean, start: PointerPlace): Gesture {
+function trimGesture(tools: GestureTools, track: TrackAddress, segment: AnySegment, edge: "start" | "end", roll: boolean, start: PointerPlace): Gesture {
   const { session } = tools;
   const { present } = session.editor.store.getState().history;
   const targets = snapTargets(present, new Set([segment.id]), session.playhead.get());
@@ -70,7 +89,7 @@ export function trimGesture(tools: GestureTools, track: TrackAddress, segment: A
 }
 
 /** Drags the handle at a corner of a sound segment. */
-export function fadeGesture(tools: GestureTools, segment: AudioSegment, edge: "in" | "out"): Gesture {
+function fadeGesture(tools: GestureTools, segment: AudioSegment, edge: "in" | "out"): Gesture {
   const { session } = tools;
   return editGesture(tools, "ew-resize", false, (place) => {
     const frames = Math.max(0, Math.round(edge === "in" ? place.frame - segment.start : endOf(segment) - place.frame));
@@ -86,7 +105,7 @@ export function fadeGesture(tools: GestureTools, segment: AudioSegment, edge: "i
 }
 
 /** Drags the gain line. All selected sound changes by as much, each within its limits. */
-export function gainGesture(tools: GestureTools, segment: AudioSegment, row: Row): Gesture {
+function gainGesture(tools: GestureTools, segment: AudioSegment, row: Row): Gesture {
   const { session } = tools;
   const { history, selection } = session.editor.store.getState();
   const { top, bottom } = segmentBand(row.height);

@@ -11,7 +11,7 @@ import type { TimelineStage } from "../stage/timeline-stage.ts";
 import styles from "./CellTooltip.module.css";
 
 const DELAY_MILLISECONDS = 350;
-const WIDTH = 260;
+const MOST_WIDTH = 260;
 
 /** Says what state a clip is in, and why, when the pointer rests on it. */
 export function CellTooltip({ stage }: { readonly stage: TimelineStage }) {
@@ -32,16 +32,18 @@ function Tip({ stage, cell, rowTop }: { readonly stage: TimelineStage; readonly 
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const write = () => {
+      const element = box.current;
+      if (element === null) return;
       const view = stage.session.view.store.getState();
-      const x = Math.max(4, Math.min(view.width - WIDTH - 4, xOfFrame(view.scale, cell.startFrame)));
-      if (box.current !== null) box.current.style.transform = `translate(${String(Math.round(x))}px, ${String(RULER_HEIGHT + rowTop - 6)}px) translateY(-100%)`;
+      const x = Math.max(4, Math.min(view.width - element.offsetWidth - 4, xOfFrame(view.scale, cell.startFrame)));
+      element.style.transform = `translate(${String(Math.round(x))}px, ${String(RULER_HEIGHT + rowTop - 6)}px) translateY(-100%)`;
     };
     write();
     return stage.session.view.store.subscribe(write);
   }, [stage, cell, rowTop]);
   const { state } = cell;
   return (
-    <div ref={box} className={styles.tip} style={{ width: WIDTH }} role="tooltip">
+    <div ref={box} className={styles.tip} style={{ maxWidth: MOST_WIDTH }} role="tooltip">
       <p className={styles.title}>
         {t("timeline.clip", { number: cell.clip + 1 })} · {t(`timeline.state.${state.kind}`, { share: state.kind === "rendering" ? percent(state.share) : "" })}
       </p>

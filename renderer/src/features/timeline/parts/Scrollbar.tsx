@@ -17,9 +17,11 @@ export function Scrollbar({ session }: { readonly session: EditorSession }) {
       const [element, track] = [thumb.current, bar.current];
       if (element === null || track === null) return;
       const place = placeOfThumb(session);
-      element.style.width = `${String(place.width)}px`;
+      const width = `${String(Math.round(place.width))}px`;
+      if (element.style.width !== width) element.style.width = width;
       element.style.transform = `translateX(${String(place.left)}px)`;
-      track.setAttribute("aria-valuenow", String(Math.round(place.share * 100)));
+      const share = String(Math.round(place.share * 100));
+      if (track.getAttribute("aria-valuenow") !== share) track.setAttribute("aria-valuenow", share);
     };
     write();
     return session.view.store.subscribe(write);

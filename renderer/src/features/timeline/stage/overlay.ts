@@ -95,7 +95,8 @@ export class Overlay {
     const hoverX = pointer === null ? null : Math.min(width, Math.max(0, pointer.x));
     place(this.#hover, hoverX === null ? null : `translateX(${String(hoverX)}px)`);
     if (hoverX !== null) {
-      this.#hoverTime.textContent = timecode(Math.max(0, Math.floor(frameOfX(scale, hoverX))));
+      const time = timecode(Math.max(0, Math.floor(frameOfX(scale, hoverX))));
+      if (this.#hoverTime.textContent !== time) this.#hoverTime.textContent = time;
       // Near the right edge the time stands on the left of the line.
       this.#hoverTime.classList.toggle(styles.flipped ?? "", hoverX > width - 96);
     }
@@ -125,7 +126,8 @@ function element(tag: "div" | "span", className: string | undefined): HTMLElemen
 }
 
 function place(target: HTMLElement, transform: string | null): void {
-  target.hidden = transform === null;
+  // Setting an attribute, even to what it was, makes the browser compute styles anew.
+  if (target.hidden !== (transform === null)) target.hidden = transform === null;
   if (transform !== null) target.style.transform = transform;
 }
 
