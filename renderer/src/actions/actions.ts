@@ -1,4 +1,3 @@
-import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { currentRoute } from "../app/navigation.ts";
@@ -50,9 +49,4 @@ export function useAction(action: ActionDefinition): ActionView {
     "aria-keyshortcuts": shortcut === undefined ? undefined : shortcutForAria(shortcut, isMac()),
     onClick: () => runAction(action),
   };
-}
-
-/** Whether an action can run now, asked again whenever the registry was told that something changed. */
-export function useActionEnabled(action: ActionDefinition): boolean {
-  return useSyncExternalStore(actionRegistry.store.subscribe, () => action.enabled(actionContext()));
 }
