@@ -48,19 +48,19 @@ async function zoomIn(page: Page, turns: number): Promise<void> {
 
 async function dragAbout(page: Page, from: { readonly x: number; readonly y: number }): Promise<void> {
   await page.mouse.down();
-  for (let step = 0; step < STEPS; step += 1) await drawn(page, () => page.mouse.move(from.x + (step % 60) * 5 - 100, from.y));
+  for (let step = 0; step < STEPS; step += 1) await page.mouse.move(from.x + (step % 60) * 5 - 100, from.y);
   await page.keyboard.press("Escape");
   await page.mouse.up();
 }
 
-/** Each step is one pointer or wheel event, sent once the page has drawn the one before. */
+/** Each step is one pointer or wheel event; the browser takes the next one when the page has dealt with it, once a frame. */
 const ACTS: readonly { readonly name: string; readonly run: (page: Page, tracks: Tracks) => Promise<void> }[] = [
   {
     name: "zoom",
     run: async (page, tracks) => {
       await graspMiddle(page, tracks);
       await page.keyboard.down("Control");
-      for (let step = 0; step < STEPS; step += 1) await drawn(page, () => page.mouse.wheel(0, step < STEPS / 2 ? -60 : 60));
+      for (let step = 0; step < STEPS; step += 1) await page.mouse.wheel(0, step < STEPS / 2 ? -60 : 60);
       await page.keyboard.up("Control");
     },
   },
@@ -69,7 +69,7 @@ const ACTS: readonly { readonly name: string; readonly run: (page: Page, tracks:
     run: async (page, tracks) => {
       await graspMiddle(page, tracks);
       await zoomIn(page, 12);
-      for (let step = 0; step < STEPS; step += 1) await drawn(page, () => page.mouse.wheel(90, 0));
+      for (let step = 0; step < STEPS; step += 1) await page.mouse.wheel(90, 0);
     },
   },
   {
@@ -95,7 +95,7 @@ const ACTS: readonly { readonly name: string; readonly run: (page: Page, tracks:
       const from = { x: tracks.x + tracks.width - 10, y: tracks.y + VOICE_Y };
       await page.mouse.move(from.x, from.y);
       await page.mouse.down();
-      for (let step = 0; step < STEPS; step += 1) await drawn(page, () => page.mouse.move(from.x - step * 12, from.y + 60));
+      for (let step = 0; step < STEPS; step += 1) await page.mouse.move(from.x - step * 12, from.y + 60);
       await page.mouse.up();
     },
   },
@@ -106,17 +106,11 @@ const ACTS: readonly { readonly name: string; readonly run: (page: Page, tracks:
       await graspMiddle(page, tracks);
       await page.mouse.move(x + 100, y + 8);
       await page.mouse.down();
-      for (let step = 0; step < STEPS; step += 1) await drawn(page, () => page.mouse.move(x + 100 + ((width - 200) * step) / STEPS, y + 8));
+      for (let step = 0; step < STEPS; step += 1) await page.mouse.move(x + 100 + ((width - 200) * step) / STEPS, y + 8);
       await page.mouse.up();
     },
   },
 ];
-
-/** Acts, and waits until the page has been drawn after it. */
-async function drawn(page: Page, act: () => Promise<void>): Promise<void> {
-  await act();
-  await page.evaluate(() => new Promise<void>((resolve) => requestAnimationFrame(() => resolve())));
-}
 
 /** Memory that the largest of the browser's page processes has for itself; Linux tells. */
 async function pageProcessMegabytes(browser: Browser): Promise<number> {

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import { afterAll, describe, expect } from "vitest";
-import { beginningOf, decodePictures, difference, distinctPictures, indexOfNearest, picturesOfTake, type SmallPicture } from "../support/pictures.ts";
+import { beginningOf, decodePictures, difference, distinctPictures, picturesOfTake, type SmallPicture } from "../support/pictures.ts";
 import { connectTo, type StudioClient } from "../support/studio-client.ts";
 import { test } from "../support/studio-test.ts";
 import { exampleFile } from "./small-video.ts";
-import { FRESH, clipStates, goToFrame, playerButton, playerFrame, shownPicture, untilClips, untilRendered, video } from "./studio-page.ts";
+import { FRESH, clipStates, frameTeller, goToFrame, playerButton, playerFrame, shownPicture, untilClips, untilRendered, video } from "./studio-page.ts";
 
 /** Files of a newcomer: a portrait, and a recording of 72 frames, a long clip and a short one. */
 const SECONDS = 2.88;
@@ -52,20 +52,6 @@ async function renderedPictures(client: StudioClient, page: Page): Promise<Small
   if (take === undefined) throw new Error("Nothing is rendered.");
   return picturesOfTake(join(place, "renders", take.quality, take.takeId));
 }
-
-/** Waits until no other picture of the video is clearly more like what the player shows. */
-const untilShown = (page: Page, frame: number, pictures: readonly SmallPicture[]) =>
-  expect
-    .poll(
-      async () => {
-        const shown = await shownPicture(page);
-        const nearest = indexOfNearest(shown, pictures);
-        const [own, best] = [pictures[frame] ?? shown, pictures[nearest] ?? shown];
-        return difference(shown, own) <= difference(shown, best) + 0.1 ? frame : nearest;
-      },
-      { timeout: 15_000 },
-    )
-    .toBe(frame);
 
 describe("a newcomer's first video", () => {
   test("takes three choices and at most ten clicks, plays while it renders, and is shown frame by frame", { timeout: 300_000 }, async ({ openPage, studio }) => {
@@ -175,13 +161,15 @@ async function stepsAndScrubs(page: Page, pictures: readonly SmallPicture[]): Pr
   // Frames that look like no other, away from the ends.
   const [frame] = distinctPictures(pictures).filter((index) => index > 5 && index < FRAMES - 5);
   if (frame === undefined) throw new Error("All pictures are alike.");
+  const shownFrame = await frameTeller(page, pictures);
+  const untilShown = (wanted: number) => expect.poll(shownFrame, { timeout: 20_000 }).toBe(wanted);
   await goToFrame(page, frame - 1);
   await playerButton(page, "One frame forward").click();
   expect(await playerFrame(page)).toBe(frame);
-  await untilShown(page, frame, pictures);
+  await untilShown(frame);
   await playerButton(page, "One frame forward").click();
   await playerButton(page, "One frame back").click();
-  await untilShown(page, frame, pictures);
+  await untilShown(frame);
 
   await page.keyboard.press("Shift+Z");
   const box = await page.locator("#timeline-tracks").boundingBox();
@@ -194,9 +182,13 @@ async function stepsAndScrubs(page: Page, pictures: readonly SmallPicture[]): Pr
   await page.mouse.move(...across(0.22), { steps: 5 });
   const second = await playerFrame(page);
   expect(second).toBeGreaterThan(first + 10);
-  await untilShown(page, second, pictures);
+  await untilShown(second);
   await page.mouse.up();
   expect(await playerFrame(page)).toBe(second);
+
+  // Also the last one, behind which nothing comes.
+  await playerButton(page, "To the end").click();
+  await untilShown(FRAMES - 1);
 }
 
 /** Plays between the in and out points, over and over. */

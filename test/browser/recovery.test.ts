@@ -85,11 +85,12 @@ describe("nothing is lost", { timeout: 300_000 }, () => {
     expect(workersOf(studio).map(({ pid }) => pid)).not.toContain(worker?.pid);
   });
 
-  test("when the page is reloaded in the middle of typing", async ({ openPage, studio }) => {
+  test("when the page is left in the middle of typing: it asks while the server does not have everything", async ({ openPage, studio }) => {
     const client = await connectTo(await studio.newLink());
     onTestFinished(client.close);
     const video = await makeSmallVideo(client, "Reloaded", 2);
     const page = await openPage();
+    const line = await holdableLine(page);
     await showStudio(page, video.projectId);
     const choose = async () => {
       await page.getByRole("listbox", { name: /^Prompt, segments/ }).focus();
@@ -98,7 +99,16 @@ describe("nothing is lost", { timeout: 300_000 }, () => {
     await choose();
     const field = page.getByRole("textbox", { name: "What is to be seen" });
     await field.fill("");
+    line.hold();
     await field.pressSequentially("She laughs at the rain");
+    const asked = page.waitForEvent("dialog");
+    await page.close({ runBeforeUnload: true });
+    const question = await asked;
+    expect(question.type()).toBe("beforeunload");
+    await question.dismiss();
+    line.release();
+    await saved(page).waitFor();
+    // Now it does not ask.
     await page.reload();
     await choose();
     expect(await field.inputValue()).toBe("She laughs at the rain");
@@ -123,10 +133,13 @@ describe("nothing is lost", { timeout: 300_000 }, () => {
     expect(await markersOf(client, video)).toEqual(["here"]);
     await there.getByRole("button", { name: "Keep this window's version" }).click();
     await expect.poll(() => markersOf(client, video)).toEqual(["there"]);
-    // The other version is one step back, and both windows show the same.
+    // The other version is one step back, in both windows.
     await there.getByRole("button", { name: /^Undo/ }).click();
     await expect.poll(() => markersOf(client, video)).toEqual(["here"]);
-    await here.getByRole("option", { name: /here/ }).or(here.getByText("here", { exact: true })).first().waitFor({ state: "attached" });
+    await there.getByRole("button", { name: /^Redo/ }).click();
+    await expect.poll(() => markersOf(client, video)).toEqual(["there"]);
+    await here.getByRole("button", { name: "Undo: Change in another window" }).click();
+    await expect.poll(() => markersOf(client, video)).toEqual(["here"]);
   });
 });
 

@@ -94,6 +94,8 @@ describe("the whole page", () => {
     const port = new URL(own.origin).port;
     const page = await openPage({ link: own.link, expectedErrors: [/WebSocket|ERR_CONNECTION|401|Failed to load/] });
     await page.getByText("Processor", { exact: false }).first().waitFor();
+    // Its parts are loaded one by one; what is not there yet could not come any more.
+    await page.getByRole("heading", { name: "Examples" }).waitFor();
     await own.kill();
     await page.getByText("The connection to the studio is lost.", { exact: false }).waitFor();
     const again = await startStudio({ dataFolder: own.dataFolder, arguments: ["--server-port", port] });

@@ -1,7 +1,7 @@
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { frameOfTimecode } from "../../electron/contract/time.ts";
-import { SMALL, type SmallPicture } from "../support/pictures.ts";
+import { changeSince, indexOfNearest, SMALL, type SmallPicture } from "../support/pictures.ts";
 
 /** A render of a few clips, with other work on the machine. */
 export const RENDER_MILLISECONDS = 150_000;
@@ -83,4 +83,16 @@ export async function goToFrame(page: Page, frame: number): Promise<void> {
 /** As people write it: seconds and frames. */
 function timecodeOf(frame: number): string {
   return `0:${String(Math.floor(frame / 25)).padStart(2, "0")}:${String(frame % 25).padStart(2, "0")}`;
+}
+
+/**
+ * Tells which frame of a video the player shows, by its picture. `pictures` are those of the whole video, from another decoder;
+ * what the two decoders make different of the first one is left out. The player goes to the first frame for it.
+ */
+export async function frameTeller(page: Page, pictures: readonly SmallPicture[]): Promise<() => Promise<number>> {
+  await goToFrame(page, 0);
+  await expect.poll(() => video(page).evaluate((element: HTMLVideoElement) => !element.seeking && element.currentTime < 1 / 25 && element.dataset.visible === "true"), { timeout: 20_000 }).toBe(true);
+  const shownFirst = await shownPicture(page);
+  const changes = pictures.map((picture) => changeSince(pictures[0] ?? picture, picture));
+  return async () => indexOfNearest(changeSince(shownFirst, await shownPicture(page)), changes);
 }

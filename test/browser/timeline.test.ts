@@ -285,8 +285,8 @@ describe("prompts in their place", () => {
     await field.fill("");
     const input = await page.context().newCDPSession(page);
     await input.send("Input.imeSetComposition", { text: "微笑", selectionStart: 2, selectionEnd: 2 });
-    // What browsers send for a key that the input method takes.
-    await input.send("Input.dispatchKeyEvent", { type: "rawKeyDown", key: "Process", code: "Enter", windowsVirtualKeyCode: 229 });
+    // Enter while a word is being composed: browsers send it with `isComposing`.
+    await input.send("Input.dispatchKeyEvent", { type: "rawKeyDown", key: "Enter", code: "Enter", windowsVirtualKeyCode: 13 });
     await input.send("Input.dispatchKeyEvent", { type: "keyUp", key: "Enter", code: "Enter", windowsVirtualKeyCode: 13 });
     expect(await field.count()).toBe(1);
     await input.send("Input.insertText", { text: "微笑" });
@@ -370,4 +370,18 @@ describe("view and files", () => {
     await page.getByRole("menuitem", { name: "Remove track" }).click();
     await timeline.saved((document) => expect(document.audioTracks).toHaveLength(2));
   });
+});
+
+test("what one window edits, the other shows; each goes on from there", async ({ open: { timeline, client, material }, openPage }) => {
+  const other = await openTimeline(openPage, client, material);
+  await timeline.click(350, "voice1");
+  await timeline.page.keyboard.press("Delete");
+  await other.page.getByRole("listbox", { name: "Voice 1, segments: 2" }).waitFor({ state: "attached" });
+  await other.click(50, "voice1");
+  await other.page.keyboard.press("Delete");
+  await timeline.saved((document) => expect(ids(document, 0)).toEqual(["b"]));
+  // The other window's edit is a step of its own here.
+  await timeline.page.getByRole("listbox", { name: "Voice 1, segments: 1" }).waitFor({ state: "attached" });
+  await timeline.page.keyboard.press("Control+z");
+  await timeline.saved((document) => expect(ids(document, 0)).toEqual(["a", "b"]));
 });

@@ -6,8 +6,8 @@ import { findProgram } from "../../build/setup/programs.mjs";
 /** Pictures are compared small: what a viewer sees at a glance, without the noise of encoders. */
 export const SMALL = { width: 96, height: 64 } as const;
 
-/** RGB bytes of a picture of the size of {@link SMALL}. */
-export type SmallPicture = Uint8Array;
+/** RGB values of a picture of the size of {@link SMALL}. */
+export type SmallPicture = Uint8Array | Int16Array;
 
 /** All pictures of a video, decoded by the system's ffmpeg, in order. `input` is a path or the bytes. */
 export function decodePictures(input: string | Buffer): SmallPicture[] {
@@ -33,7 +33,14 @@ export function difference(one: SmallPicture, other: SmallPicture): number {
 
 /** Mean of all channels, 0 (black) to 255. */
 export function brightness(picture: SmallPicture): number {
-  return picture.reduce((sum, value) => sum + value, 0) / picture.length;
+  let sum = 0;
+  for (const value of picture) sum += value;
+  return sum / picture.length;
+}
+
+/** What has changed since another picture: free of what two decoders always see differently. */
+export function changeSince(first: SmallPicture, picture: SmallPicture): Int16Array {
+  return Int16Array.from(picture, (value, index) => value - (first[index] ?? 0));
 }
 
 /** Which of the pictures is most like this one. */

@@ -1,5 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
 import type { Fault } from "../../../electron/contract/fault.schema.ts";
+import { shell } from "../app/shell.ts";
 import { faultOf } from "../rpc/client.ts";
 import { currentSession, type EditorSession } from "./editor-session.ts";
 import { openSession } from "./open-session.ts";
@@ -49,5 +50,18 @@ export function SessionProvider({ session, children }: { readonly session: Edito
       if (currentSession.getState().session === session) currentSession.setState({ session: null });
     };
   }, [session]);
+  useLeaveGuard(session);
   return <SessionContext.Provider value={session}>{children}</SessionContext.Provider>;
+}
+
+/** A browser asks before it leaves a page whose last edits the server does not have yet. The desktop program has its own way to end. */
+function useLeaveGuard({ editor }: EditorSession): void {
+  useEffect(() => {
+    if (shell !== null) return;
+    const ask = (event: BeforeUnloadEvent) => {
+      if (editor.store.getState().saving.kind !== "saved") event.preventDefault();
+    };
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [editor]);
 }

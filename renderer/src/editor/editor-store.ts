@@ -94,6 +94,7 @@ export interface EditorServerEvents {
 }
 
 const OTHER_WINDOW: EditLabel = { key: "edit.otherWindow", values: {} };
+const THIS_WINDOW: EditLabel = { key: "studio.conflict.mine", values: {} };
 
 /** The document store of one open project. */
 export function createEditor(projectId: string, opened: OpenedProject, storage: ProjectStorage): Editor {
@@ -203,13 +204,16 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
     },
     clearRefusal: () => store.setState((state) => (state.refusal === null ? state : { refusal: null })),
     resolveConflict: (choice) => {
+      const { saving, history } = store.getState();
       if (choice === "mine") {
+        // The other window's version becomes a step before this one: one undo away.
+        if (saving.kind === "conflict") become(record(record(history, saving.theirs.document, OTHER_WINDOW), history.present, THIS_WINDOW));
         saver.keepMine();
         return;
       }
       const theirs = saver.takeTheirs();
       // A step of its own: what the user had is one undo away.
-      if (theirs !== null) become(record(store.getState().history, theirs, OTHER_WINDOW), { refusal: null });
+      if (theirs !== null) become(record(history, theirs, OTHER_WINDOW), { refusal: null });
     },
     retrySaving: () => saver.retry(),
     saved: () => untilSaved(store, saver),
