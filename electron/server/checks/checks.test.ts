@@ -31,13 +31,21 @@ test("answers of the engine in the words of the contract", async () => {
   const checks = createChecks(counting());
   const seen = await checks.file({ kind: "image", path: "/a", sha256: "1" }, { width: 384, height: 256 });
   expect(materialCheckSchema.parse(seen)).toEqual({
-    findings: [{ code: "IMAGE_SMALL", severity: "note", measured: "480.13 pixels", wanted: "at least 512 pixels", text: "The picture is small." }],
+    findings: [{ code: "IMAGE_SMALL", severity: "note", measured: "480 px", wanted: "at least 512 pixels", text: "The picture is small." }],
     crop: image.crop,
     faces: [{ x: 1, y: 2, width: 3, height: 4, score: 0.9 }],
     videoSize: { width: 384, height: 512 },
   });
   expect(await checks.file({ kind: "audio", path: "/b", sha256: "2" }, { width: 384, height: 256 })).toMatchObject({ findings: [{ measured: null, wanted: null }], crop: null });
   expect(findingSchema.array().parse(await checks.prompt("A woman smiles"))).toHaveLength(1);
+});
+
+test("measured values have no words in them", async () => {
+  const say = async (value: number, unit: string) => {
+    const checker = { ...(await counting().checker()), checkPrompt: () => Promise.resolve([{ ...finding, measured: { value, unit } }]) };
+    return (await createChecks({ checker: () => Promise.resolve(checker) }).prompt(`${String(value)} ${unit}`))[0]?.measured;
+  };
+  expect(await Promise.all([say(0.614, "share of height"), say(190.3, "of 255"), say(-3.21, "dB of full scale"), say(236.26, "sharpness"), say(22_050, "Hz"), say(36, "words")])).toEqual(["61.4 %", "190 / 255", "-3.21 dB", "236", "22050 Hz", "36"]);
 });
 
 test("the same content is asked once, another size anew", async () => {

@@ -71,10 +71,18 @@ function ofAudio(audio: CheckedAudio): MaterialCheck {
 }
 
 function findingOf({ code, severity, measured, wanted, sentence }: EngineFinding): Finding {
-  return { code, severity, measured: measured === null ? null : `${shortNumber(measured.value)} ${measured.unit}`.trim(), wanted: wanted === "" ? null : wanted, text: sentence };
+  return { code, severity, measured: measured === null ? null : measuredText(measured), wanted: wanted === "" ? null : wanted, text: sentence };
+}
+
+/** Signs for the engine's units, readable in every language; the sentence beside says what was measured. Other units are shown as they are. */
+const SIGNS: Readonly<Record<string, string>> = { pixels: "px", words: "", faces: "", sharpness: "", "of 255": "/ 255", "dB of full scale": "dB" };
+
+function measuredText({ value, unit }: NonNullable<EngineFinding["measured"]>): string {
+  if (unit.startsWith("share")) return `${shortNumber(value * 100)} %`;
+  return `${shortNumber(value)} ${SIGNS[unit] ?? unit}`.trim();
 }
 
 /** At most two decimals, none where they say nothing. */
 function shortNumber(value: number): string {
-  return String(Math.round(value * 100) / 100);
+  return String(Math.abs(value) >= 100 ? Math.round(value) : Math.round(value * 100) / 100);
 }

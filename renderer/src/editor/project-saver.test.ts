@@ -68,6 +68,18 @@ describe("saving", () => {
     expect(saver.revision()).toBe(6);
   });
 
+  test("what a crashed server took but had not written is sent again, without a question", async () => {
+    const { saver, requests, answer, setNewest } = standIn();
+    saver.save(named("1"));
+    await answer({ kind: "saved", revision: 6 });
+    saver.save(named("2"));
+    setNewest({ document: first, revision: 5 });
+    await answer({ kind: "changed-elsewhere" });
+    expect(requests.at(-1)).toMatchObject({ name: "2", base: 5 });
+    await answer({ kind: "saved", revision: 6 });
+    expect(saver.state().kind).toBe("saved");
+  });
+
   test("a refusal is told and tried again with the next edit", async () => {
     const { saver, requests, answer } = standIn();
     const fault = { code: "DISK_FULL", what: "Full", why: "", hint: "", field: null };

@@ -114,6 +114,11 @@ export function createProjectSaver(storage: ProjectStorage, opened: SavedVersion
       await storage.untilWorthRetrying();
       return true;
     }
+    // The server crashed before it had written what it took last; this window still has that and sends it again.
+    if (theirs.revision < revision) {
+      accept(theirs);
+      return true;
+    }
     // An earlier attempt whose answer was lost had been carried out after all.
     if (sameJson(theirs.document, sent)) {
       accept({ document: sent, revision: theirs.revision });
