@@ -6,7 +6,7 @@ import { type Studio } from "./studio.ts";
 /** Finds what the addresses of the contract stand for (addresses.ts). All parts are ids that are looked up. */
 export function createFileFinder(studio: Pick<Studio, "examples" | "downloads" | "projects" | "media" | "work">): FileFinder {
   const { projects, work } = studio;
-  const answers = createMediaAnswers(studio.media, { project: projects.state, mediaPath: projects.mediaPath, clip: work.clips.find });
+  const answers = createMediaAnswers(studio.media, { project: projects.stateWithImports, mediaPath: projects.mediaPath, clip: work.clips.find });
   return async (parts, signal) => {
     const [area = "", first = "", second = "", third = ""] = parts;
     switch (area) {

@@ -21,6 +21,9 @@ import { openProjectRegistry } from "./project-registry.ts";
 import { createProjectSummaries } from "./project-summaries.ts";
 import { createWastebasket } from "./wastebasket.ts";
 
+/** Imported files of a project that are remembered until a document names them. */
+const MOST_IMPORTS = 100;
+
 /** A project as other capabilities see it. */
 export interface ProjectState {
   readonly name: string;
@@ -58,7 +61,9 @@ export interface Projects {
   readonly locateMedia: (id: string, mediaId: string, source: MediaSource, force: boolean) => Promise<MediaFile>;
   /** The documents that are open: what logs of this run may be about. */
   readonly openDocuments: () => Promise<readonly ProjectState[]>;
-  /** Throws MEDIA_UNKNOWN or MEDIA_MISSING. */
+  /** The same as `state`, with imported files that no saved document has yet: windows show a file before their edit arrives here. */
+  readonly stateWithImports: (id: string) => Promise<ProjectState>;
+  /** Also of imported files that no saved document has yet. Throws MEDIA_UNKNOWN or MEDIA_MISSING. */
   readonly mediaPath: (id: string, mediaId: string) => Promise<string>;
 }
 
@@ -82,6 +87,14 @@ export async function createProjects(dependencies: ProjectsDependencies): Promis
   await mkdir(ownFolder, { recursive: true });
   await removeStaleTemporaries(ownFolder);
   await wastebasket.empty();
+
+  /** What was imported of late, by project. */
+  const imported = new Map<string, readonly MediaFile[]>();
+  const withImports = (id: string, document: ProjectDocument): ProjectDocument => {
+    const known = new Set(document.media.map((media) => media.id));
+    const further = (imported.get(id) ?? []).filter((media) => !known.has(media.id));
+    return further.length === 0 ? document : { ...document, media: [...document.media, ...further] };
+  };
 
   const remember = (id: string, folder: string): void => registry.put({ id, folder, openedAt: Date.now() });
 
@@ -198,7 +211,9 @@ export async function createProjects(dependencies: ProjectsDependencies): Promis
     },
     importMedia: async (id, source) => {
       const project = await projects.get(id);
-      return importMedia(project.folder(), source, probe);
+      const media = await importMedia(project.folder(), source, probe);
+      imported.set(id, [...(imported.get(id) ?? []), media].slice(-MOST_IMPORTS));
+      return media;
     },
     locateMedia: async (id, mediaId, source, force) => {
       const project = await projects.get(id);
@@ -211,7 +226,11 @@ export async function createProjects(dependencies: ProjectsDependencies): Promis
     openDocuments: async () => Promise.all(projects.openIds().map(state)),
     mediaPath: async (id, mediaId) => {
       const project = await projects.get(id);
-      return mediaPath(project.folder(), project.document(), mediaId);
+      return mediaPath(project.folder(), withImports(id, project.document()), mediaId);
+    },
+    stateWithImports: async (id) => {
+      const project = await state(id);
+      return { ...project, document: withImports(id, project.document) };
     },
   };
   const cleanup = async (): Promise<void> => {
