@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { compressPage } from "./compress-page.mjs";
 import { repositoryRoot } from "./setup/paths.mjs";
 
 /**
@@ -90,6 +91,7 @@ export async function bundleRenderer(outDir, variant = "current") {
     if (before === undefined) delete process.env.NODE_ENV;
     else process.env.NODE_ENV = before;
   }
+  compressPage(outDir);
 }
 
 /** @type {import("vite").Plugin} */

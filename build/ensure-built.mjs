@@ -13,7 +13,7 @@ import { SetupError, runMain } from "./setup/user-error.mjs";
  * @typedef {{ sources: string[], make: (folder: string) => Promise<void> }} Part
  */
 
-const SHARED_SOURCES = ["electron/contract", "package-lock.json", "tsconfig.base.json", "build/bundle.mjs"];
+const SHARED_SOURCES = ["electron/contract", "package-lock.json", "tsconfig.base.json", "build/bundle.mjs", "build/compress-page.mjs"];
 const PAGE_SOURCES = ["renderer", "vite.config.ts", ...SHARED_SOURCES];
 const SHELL_SOURCES = ["electron/shell", "resources/icons", ...SHARED_SOURCES];
 

@@ -13,7 +13,7 @@ import { SetupError } from "./user-error.mjs";
 // One pip everywhere, so that its output and behaviour are known; the hash is that of its published wheel.
 const PIP_VERSION = "26.3";
 const PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13";
-const NEEDED_GIGABYTES = { cpu: 3, default: 10 };
+const NEEDED_GIGABYTES = { cpu: 4, default: 10 };
 
 /**
  * @typedef {object} Workbench what every step works with
@@ -105,7 +105,12 @@ export async function installPackages(bench, { torchBuild, replaceTorch, withTes
     await pipInstall(bench, ["--no-deps", "--force-reinstall", ...index, pin], 1);
   }
 
-  const files = [paths.requirements, ...(withTests ? [paths.testRequirements] : [])];
+  const files = [
+    paths.requirements,
+    // The default build of torch is the one for cards, but for macOS.
+    ...(torchBuild === "default" && process.platform !== "darwin" ? [paths.cudaRequirements] : []),
+    ...(withTests ? [paths.testRequirements] : []),
+  ];
   const count = files.flatMap((file) => pinnedLines(readFileSync(file, "utf8"))).length;
   progress.step(`installing ${count} Python packages`);
   await pipInstall(bench, ["-c", paths.constraints, ...files.flatMap((file) => ["-r", file])], count);

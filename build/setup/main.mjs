@@ -13,11 +13,12 @@ import { SetupError, runMain } from "./user-error.mjs";
 
 /**
  * Make `.runtime/bin/python3 -m live_avatar` work. Returns at once when it already does.
- * @param {{ tests: boolean, root?: string, progress?: Progress }} options `tests` adds what the test suites need
+ * @param {{ tests: boolean, repair?: boolean, root?: string, progress?: Progress }} options `tests` adds what the test suites need; `repair` looks at what
+ *   seems to be ready all the same: what is missing is added, and an environment that then still does not work is made anew
  * @returns {Promise<import("./paths.mjs").RuntimePaths>}
  * @throws {SetupError}
  */
-export async function ensureRuntime({ tests, root = repositoryRoot, progress = new Progress() }) {
+export async function ensureRuntime({ tests, repair = false, root = repositoryRoot, progress = new Progress() }) {
   const paths = runtimePaths(root);
   if (process.platform === "win32") {
     throw new SetupError("Running from source needs Linux or macOS.", "The set-up uses their folder layout.", "On Windows, use WSL.");
@@ -25,10 +26,13 @@ export async function ensureRuntime({ tests, root = repositoryRoot, progress = n
   const wanted = {
     root,
     torch: wantedTorchBuild(process.platform, hasNvidiaDriver()),
-    requirements: requirementsHash(`${readFileSync(paths.requirements, "utf8")}\n${readFileSync(paths.constraints, "utf8")}`),
+    requirements: requirementsHash([paths.requirements, paths.cudaRequirements, paths.constraints].map((path) => readFileSync(path, "utf8")).join("\n")),
     tests: tests ? requirementsHash(readFileSync(paths.testRequirements, "utf8")) : null,
   };
-  const action = () => decide(readStamp(paths.stamp), interpreterVersion(paths.python), wanted);
+  const action = () => {
+    const found = decide(readStamp(paths.stamp), interpreterVersion(paths.python), wanted);
+    return repair && found === "ready" ? "update" : found;
+  };
   if (action() === "ready") return paths;
 
   makeFolder(paths.runtime);
@@ -51,6 +55,11 @@ export async function ensureRuntime({ tests, root = repositoryRoot, progress = n
       // Without network an update fails before it changes anything; what worked before goes on working.
       if (before !== null && error instanceof InstallError && error.untouched) writeStamp(paths.stamp, before);
       throw error;
+    }
+    if (repair && before !== null && !imports(paths.python)) {
+      progress.note("the environment still does not work; it is made anew");
+      await createEnvironment(bench, findPython());
+      await installPackages(bench, { torchBuild: wanted.torch, replaceTorch: false, withTests });
     }
     const installed = interpreterVersion(paths.python);
     if (installed === null) throw new SetupError("The new Python environment does not start.", `Tried ${paths.python}.`, `See ${paths.log}.`);
@@ -82,11 +91,20 @@ function interpreterVersion(python) {
   return result.status === 0 ? result.stdout.trim() : null;
 }
 
+/**
+ * Whether the packages that the engine cannot do without are whole: pip knows what was installed, not what became of the files.
+ * @param {string} python
+ */
+function imports(python) {
+  const code = "import av, imageio_ffmpeg, numpy, safetensors, torch, transformers, live_avatar";
+  return spawnSync(python, ["-I", "-c", code], { env: cleanEnvironment(process.env) }).status === 0;
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   await runMain(async () => {
-    const unknown = process.argv.slice(2).filter((argument) => argument !== "--tests");
-    if (unknown.length > 0) throw new SetupError(`Unknown option ${unknown[0]}.`, "The set-up knows --tests only.", "Leave it out.");
-    const paths = await ensureRuntime({ tests: process.argv.includes("--tests") });
+    const unknown = process.argv.slice(2).filter((argument) => argument !== "--tests" && argument !== "--repair");
+    if (unknown.length > 0) throw new SetupError(`Unknown option ${unknown[0]}.`, "The set-up knows --tests and --repair.", "Leave it out.");
+    const paths = await ensureRuntime({ tests: process.argv.includes("--tests"), repair: process.argv.includes("--repair") });
     console.log(`Ready: ${paths.python} -m live_avatar --help`);
     return 0;
   });

@@ -22,6 +22,7 @@ export function runtimePaths(root) {
     log: join(runtime, "avatar-studio-setup.log"),
     requirements: join(engine, "requirements.txt"),
     constraints: join(engine, "constraints.txt"),
+    cudaRequirements: join(engine, "requirements-cuda.txt"),
     testRequirements: join(engine, "requirements-dev.txt"),
     // The Python environment fills .runtime itself; these folders in it are not part of it.
     node: join(runtime, "node"),

@@ -86,7 +86,7 @@ const deviceMemory = z.object({ allocated: bytes, reserved: bytes }).nullable();
 const doing = z.object({ stage: z.string(), text: z.string(), clip: bytes.nullable(), clips: z.int().min(1).nullable(), block: bytes.nullable(), seconds });
 
 const engineEvent = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("stage"), stage: z.string(), done: bytes, total: bytes, text: z.string() }),
+  z.object({ kind: z.literal("stage"), stage: z.string(), done: bytes, total: bytes, text: z.string(), /** Of the sentence; engines of before 0.2 name none. */ code: code.optional(), values: z.record(z.string(), z.union([z.string(), z.number()])).optional() }),
   z.object({ kind: z.literal("block"), clip: count, block: count, blocks_per_clip: atLeastOne, seconds }),
   z.object({
     kind: z.literal("clip"),

@@ -12,7 +12,7 @@ const modelChoice = {
   ckpt_dir: absolutePath,
   lora: z.string().min(1).nullable(),
   device: z.string().min(1).optional(),
-  precision: z.enum(["auto", "fp32", "bf16"]).optional(),
+  precision: z.enum(["auto", "fp32", "bf16", "fp8"]).optional(),
 };
 const requestedSize = z.strictObject({ width: z.int().min(64).max(16_384), height: z.int().min(64).max(16_384) });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { idSchema, qualitySchema } from "./document/project-document.schema.ts";
 import { faultSchema } from "./fault.schema.ts";
+import { saidSchema } from "./said.schema.ts";
 
 /** What of the timeline a render covers. `stale` renders what is not fresh, `range` up to the out point (earlier clips are kept). */
 export const renderScopeSchema = z.discriminatedUnion("kind", [
@@ -10,14 +11,26 @@ export const renderScopeSchema = z.discriminatedUnion("kind", [
 ]);
 export type RenderScope = z.infer<typeof renderScopeSchema>;
 
+/** Where captions come from: the names of the markers, or an imported file of the project. */
+export const captionsSourceSchema = z.discriminatedUnion("kind", [z.object({ kind: z.literal("markers") }), z.object({ kind: z.literal("file"), mediaId: idSchema })]);
+export type CaptionsSource = z.infer<typeof captionsSourceSchema>;
+
+/** Captions of a video: an SRT file beside it, or a track in it that players can turn on. */
+export const videoCaptionsSchema = z.object({ source: captionsSourceSchema, place: z.enum(["beside", "track"]) });
+export type VideoCaptions = z.infer<typeof videoCaptionsSchema>;
+
+const exportRange = z.object({ start: z.int().min(0), end: z.int().min(1) });
+/** Take clips that are out of date as they are, instead of refusing. */
+const useStale = z.boolean().optional();
+
 /** `mp4` copies the finished clips with sound of the original quality; the excerpts encode anew. Frames count from the timeline's start. */
 export const exportRequestSchema = z.discriminatedUnion("format", [
-  z.object({ format: z.literal("mp4"), range: z.object({ start: z.int().min(0), end: z.int().min(1) }).nullable() }),
-  z.object({ format: z.enum(["webm", "gif"]), range: z.object({ start: z.int().min(0), end: z.int().min(1) }), width: z.int().min(32).max(4096) }),
-  z.object({ format: z.literal("png"), frame: z.int().min(0) }),
-  z.object({ format: z.literal("wav"), range: z.object({ start: z.int().min(0), end: z.int().min(1) }).nullable() }),
-  /** Captions made from the prompts' markers or an imported file are written beside the video. */
-  z.object({ format: z.literal("srt") }),
+  z.object({ format: z.literal("mp4"), range: exportRange.nullable(), /** None when absent. */ captions: videoCaptionsSchema.optional(), useStale }),
+  z.object({ format: z.enum(["webm", "gif"]), range: exportRange, width: z.int().min(32).max(4096), useStale }),
+  z.object({ format: z.literal("png"), frame: z.int().min(0), useStale }),
+  z.object({ format: z.literal("wav"), range: exportRange.nullable() }),
+  /** Times count from the start of the range. Jobs of earlier versions name neither. */
+  z.object({ format: z.enum(["srt", "vtt"]), source: captionsSourceSchema.default({ kind: "markers" }), range: exportRange.nullable().default(null) }),
 ]);
 export type ExportRequest = z.infer<typeof exportRequestSchema>;
 
@@ -44,6 +57,8 @@ export const jobStateSchema = z.discriminatedUnion("status", [
     startedAt: time,
     /** What it does now, in words: "Loading the model", "Clip 12". */
     doing: z.string(),
+    /** The same for translations; jobs of earlier versions have none. */
+    said: saidSchema.optional(),
     takeId: idSchema.nullable(),
     clip: z.int().min(0).nullable(),
     /** Share of the clip under way, 0 to 1. */
@@ -67,6 +82,11 @@ export const jobSchema = z.object({
   projectId: idSchema,
   projectName: z.string(),
   createdAt: time,
+  /**
+   * Revision of the project that it works on: a render's is that of its start, and while it has not begun that of the project when it was asked for.
+   * `jobs.document` answers the document. Null in jobs of earlier versions.
+   */
+  revision: z.int().min(0).nullable().default(null),
   work: jobWorkSchema,
   state: jobStateSchema,
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { faultSchema } from "./fault.schema.ts";
+import { saidSchema } from "./said.schema.ts";
 
 export const gpuSchema = z.object({
   /** Order of the PCI bus, as torch counts them under CUDA_DEVICE_ORDER=PCI_BUS_ID. */
@@ -62,9 +63,9 @@ export const setupCheckSchema = z.object({
   id: z.string(),
   area: z.enum(["machine", "runtime", "models"]),
   state: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("checking") }),
-    z.object({ kind: z.literal("ok"), text: z.string() }),
-    z.object({ kind: z.literal("note"), text: z.string() }),
+    z.object({ kind: z.literal("checking"), /** What goes on, when it takes long: a repair. */ said: saidSchema.optional() }),
+    z.object({ kind: z.literal("ok"), said: saidSchema }),
+    z.object({ kind: z.literal("note"), said: saidSchema }),
     z.object({ kind: z.literal("failed"), fault: faultSchema, fix: z.enum(["retry", "repair-runtime", "choose-model", "free-disk", "restart-worker"]).nullable() }),
   ]),
 });
@@ -82,7 +83,7 @@ export const modelSchema = z.object({
     z.object({ kind: z.literal("ready") }),
     z.object({ kind: z.literal("missing") }),
     z.object({ kind: z.literal("damaged"), faults: z.array(faultSchema) }),
-    z.object({ kind: z.literal("working"), doing: z.string(), doneBytes: z.number(), totalBytes: z.number() }),
+    z.object({ kind: z.literal("working"), doing: saidSchema, doneBytes: z.number(), totalBytes: z.number() }),
   ]),
 });
 export type Model = z.infer<typeof modelSchema>;
@@ -92,7 +93,7 @@ export const workerStateSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("stopped") }),
   z.object({ status: z.literal("starting") }),
   z.object({ status: z.literal("ready"), model: z.string().nullable(), engineVersion: z.string() }),
-  z.object({ status: z.literal("busy"), doing: z.string(), jobId: z.string().nullable() }),
+  z.object({ status: z.literal("busy"), doing: saidSchema, jobId: z.string().nullable() }),
   z.object({ status: z.literal("restarting"), attempt: z.int(), fault: faultSchema }),
   z.object({ status: z.literal("failed"), fault: faultSchema }),
 ]);

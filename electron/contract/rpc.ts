@@ -71,6 +71,8 @@ export const materialCheckSchema = z.object({
 });
 export type MaterialCheck = z.infer<typeof materialCheckSchema>;
 
+const rendersSchema = z.object({ bytes: z.number(), unusedBytes: z.number(), unusedTakes: z.int().min(0) });
+
 export const contract = {
   system: {
     info: base.output(z.object({ version: z.string(), mode: z.enum(["desktop", "web"]), platform: z.string(), dataFolder: z.string(), demoModelOnly: z.boolean(), locale: z.string(), canReveal: z.boolean() })),
@@ -93,8 +95,8 @@ export const contract = {
   projects: {
     list: base.output(z.array(projectSummarySchema)),
     examples: base.output(z.array(z.object({ id: z.string(), name: z.string(), prompt: z.string(), seconds: z.number(), thumbnail: z.string(), portraitUrl: z.string(), voiceUrl: z.string() }))),
-    /** A new project; with an example, filled with its portrait, voice and prompt. */
-    create: base.input(z.object({ name: z.string().max(200).nullable(), example: z.string().nullable() })).output(z.object({ projectId: idSchema })),
+    /** A new project; with an example, filled with its portrait, voice and prompt. Names are in the user's language: the page gives them. */
+    create: base.input(z.object({ name: z.string().max(200).nullable(), trackName: z.string().max(200).optional(), example: z.string().nullable() })).output(z.object({ projectId: idSchema })),
     /** Opens a project of the list, or a `project.avatar` chosen in a dialog. */
     open: base.input(z.discriminatedUnion("kind", [z.object({ kind: z.literal("id"), projectId: idSchema }), z.object({ kind: z.literal("handle"), handle: z.string() })])).output(openedProjectSchema),
     /**
@@ -114,6 +116,10 @@ export const contract = {
     /** A copy with its media, without rendered clips, as a folder or (web) a download. */
     collect: base.input(z.object({ projectId: idSchema, target: fileTargetSchema })).output(z.object({ url: z.string().nullable() })),
     reveal: base.input(projectId).output(z.object({})),
+    /** Disk that the project's clips take, and how much of it is takes that neither the timeline nor an unfinished job needs. */
+    renders: base.input(projectId).output(rendersSchema),
+    /** Deletes those takes; undoing back to one renders it anew. Answers what is left. */
+    removeUnusedRenders: base.input(projectId).output(rendersSchema.extend({ removedBytes: z.number() })),
   },
   media: {
     /** Copies a file into the project and describes it. The caller adds it to the document. */
@@ -140,10 +146,12 @@ export const contract = {
     forget: base.input(jobId).output(z.object({})),
     /** To this place among those that wait. */
     move: base.input(z.object({ jobId: idSchema, position: z.int().min(0) })).output(z.object({})),
+    /** The document that the job works on, fixed when it first begins; null before. What it makes of a clip that was edited since is old when it is done. */
+    document: base.input(jobId).output(z.object({ document: projectDocumentSchema.nullable() })),
     log: base.input(jobId).output(z.object({ text: z.string() })),
     reveal: base.input(jobId).output(z.object({})),
-    /** Address of a finished export, to play or download. */
-    resultUrl: base.input(jobId).output(z.object({ url: z.string() })),
+    /** Address of a finished export, to play or download, and of the captions beside it, if there are any. */
+    resultUrl: base.input(jobId).output(z.object({ url: z.string(), captionsUrl: z.string().nullable() })),
   },
   models: {
     list: base.output(z.array(modelSchema)),

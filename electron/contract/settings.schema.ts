@@ -7,7 +7,7 @@ export const settingsSchema = z.looseObject({
   theme: z.enum(["system", "light", "dark"]),
   /** UUIDs of the cards to use; null lets the planner choose. */
   gpus: z.array(z.string()).nullable(),
-  weightPrecision: z.enum(["auto", "fp32", "bf16"]),
+  weightPrecision: z.enum(["auto", "fp32", "bf16", "fp8"]),
   defaultModelId: z.string(),
   /** Folders searched for checkpoints in the published layout. */
   modelFolders: z.array(z.string()),

@@ -3,12 +3,15 @@ import { type Quality } from "../contract/document/project-document.schema.ts";
 import { usedMedia } from "../contract/document/edit/media.ts";
 import { type Checks } from "./checks/checks.ts";
 import { type Logger } from "./common/logger.ts";
+import { FaultError } from "./common/fault-error.ts";
+import { say } from "./common/say.ts";
 import { type DiagnosticsPorts } from "./diagnostics/diagnostics.ts";
 import { type Hardware } from "./hardware/hardware.ts";
 import { type Media } from "./media/media.ts";
 import { type Models } from "./models/models.ts";
 import { type Projects } from "./projects/projects.ts";
 import { findRuntime, type RuntimePlaces } from "./runtime/find-runtime.ts";
+import { repairRuntime } from "./runtime/repair-runtime.ts";
 import { verifyRuntime } from "./runtime/verify-runtime.ts";
 import { type SettingsStore } from "./settings/settings-store.ts";
 import { type Work } from "./work.ts";
@@ -36,8 +39,8 @@ export function diagnosticsPorts(parts: Parts): DiagnosticsPorts {
   async function checkProject(projectId: string, quality: Quality): Promise<readonly Finding[]> {
     const { document } = await projects.state(projectId);
     const used = usedMedia(document);
-    const files = document.media.filter((one) => used.has(one.id));
-    const ofFiles = files.map(async (file) => (await checks.file({ kind: file.kind, path: await projects.mediaPath(projectId, file.id), sha256: file.sha256 }, document.settings[quality])).findings);
+    const files = document.media.flatMap((one) => (one.kind !== "captions" && used.has(one.id) ? [{ id: one.id, kind: one.kind, sha256: one.sha256 }] : []));
+    const ofFiles = files.map(async ({ id, kind, sha256 }) => (await checks.file({ kind, path: await projects.mediaPath(projectId, id), sha256 }, document.settings[quality])).findings);
     const ofPrompts = [...new Set(document.prompts.map((prompt) => prompt.text))].map((text) => checks.prompt(text));
     return (await Promise.all([...ofFiles, ...ofPrompts])).flat();
   }
@@ -61,7 +64,12 @@ export function diagnosticsPorts(parts: Parts): DiagnosticsPorts {
     checkProject,
     verifyRuntime: async () => {
       const { python, engine } = await verifyRuntime(await findRuntime(runtimePlaces));
-      return `Engine ${engine}, Python ${python}.`;
+      return say("CHECK_RUNTIME", "Engine {engine}, Python {python}.", { engine, python });
+    },
+    repairRuntime: async (onStep, signal) => {
+      const rendering = work.jobs.list().some((job) => job.state.status === "running" || job.state.status === "stopping");
+      if (rendering) throw new FaultError({ code: "REPAIR_BUSY", what: "The program is not repaired now.", why: "A render or an export runs, and would lose the files it works with.", hint: "Pause it in the queue, then repair." });
+      await repairRuntime(runtimePlaces, onStep, signal);
     },
     ffmpeg: async () => (await media.ffmpeg.about()).version,
     clearCaches: media.sounds.clear,

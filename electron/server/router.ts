@@ -4,6 +4,7 @@ import { implement, withEventMeta } from "@orpc/server";
 import { contract, type FileTarget } from "../contract/rpc.ts";
 import { FaultError } from "./common/fault-error.ts";
 import { type NumberedEvent } from "./common/event-hub.ts";
+import { exists } from "./media/cached-file.ts";
 import { type RpcContext } from "./rpc/rpc-socket.ts";
 import { type Studio } from "./studio.ts";
 import { findSource } from "./system/file-sources.ts";
@@ -68,7 +69,7 @@ export function createRouter(studio: Studio) {
     projects: {
       list: os.projects.list.handler(() => projects.list()),
       examples: os.projects.examples.handler(async () => [...(await examples.list())]),
-      create: os.projects.create.handler(async ({ input }) => ({ projectId: await projects.create(input.name, input.example) })),
+      create: os.projects.create.handler(async ({ input }) => ({ projectId: await projects.create(input.name, input.example, input.trackName) })),
       open: os.projects.open.handler(async ({ input }) => {
         const id = input.kind === "id" ? input.projectId : await projects.find(handles.pathOf(input.handle, "read"));
         const opened = await projects.open(id);
@@ -91,6 +92,8 @@ export function createRouter(studio: Studio) {
         return {};
       }),
       collect: os.projects.collect.handler(({ input }) => collect(input.projectId, input.target)),
+      renders: os.projects.renders.handler(({ input }) => work.renders(input.projectId)),
+      removeUnusedRenders: os.projects.removeUnusedRenders.handler(({ input }) => work.removeUnusedRenders(input.projectId)),
       reveal: os.projects.reveal.handler(async ({ input }) => show((await projects.state(input.projectId)).folder)),
     },
     media: {
@@ -111,6 +114,8 @@ export function createRouter(studio: Studio) {
         const path = await projects.mediaPath(input.projectId, input.mediaId);
         const media = document.media.find((one) => one.id === input.mediaId);
         if (media === undefined) throw new Error("A file with a path is in the document.");
+        // Captions were read whole when they were imported: there is nothing more to say.
+        if (media.kind === "captions") return { findings: [], crop: null, faces: [], videoSize: null };
         return checks.file({ kind: media.kind, path, sha256: media.sha256 }, document.settings[input.quality]);
       }),
       checkPrompt: os.media.checkPrompt.handler(({ input }) => checks.prompt(input.text)),
@@ -149,11 +154,13 @@ export function createRouter(studio: Studio) {
         jobs.move(input.jobId, input.position);
         return {};
       }),
+      document: os.jobs.document.handler(async ({ input }) => ({ document: await jobs.document(input.jobId) })),
       log: os.jobs.log.handler(async ({ input }) => ({ text: await jobs.log(input.jobId) })),
       reveal: os.jobs.reveal.handler(({ input }) => show(jobs.result(input.jobId).path)),
-      resultUrl: os.jobs.resultUrl.handler(({ input }) => {
-        const { path, fileName } = jobs.result(input.jobId);
-        return { url: downloads.offer({ path, name: basename(fileName), remove: false }) };
+      resultUrl: os.jobs.resultUrl.handler(async ({ input }) => {
+        const { path, fileName, captionsPath } = jobs.result(input.jobId);
+        const captions = captionsPath !== null && (await exists(captionsPath)) ? downloads.offer({ path: captionsPath, name: basename(captionsPath), remove: false }) : null;
+        return { url: downloads.offer({ path, name: basename(fileName), remove: false }), captionsUrl: captions };
       }),
     },
     models: {

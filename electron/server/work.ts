@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProjectDocument, Quality } from "../contract/document/project-document.schema.ts";
 import { compileTakes, type Take } from "../contract/document/takes.ts";
@@ -11,12 +11,14 @@ import { createLogFile, type Logger } from "./common/logger.ts";
 import { createEngine, type Engine } from "./engine/engine.ts";
 import type { ExportTools } from "./media/exporter.ts";
 import { createJobs, type Jobs } from "./jobs/jobs.ts";
+import { hasEnded } from "./jobs/job-states.ts";
 import type { JobProject, Runner } from "./jobs/ports.ts";
 import { exportWith, mixWith } from "./render-media.ts";
 import { type ClipFinder, createClipFinder } from "./render/clip-finder.ts";
 import { estimatePresets, estimateRender } from "./render/estimate.ts";
 import { nothingToDo } from "./render/render-faults.ts";
-import { cleanUp } from "./render/clean-up.ts";
+import { cleanUp, removeUnusedTakes, rendersOnDisk } from "./render/clean-up.ts";
+import { exportBytes, type FreeBytes, freeBytesOf, renderBytes, requireRoomToExport, requireRoomToRender } from "./render/disk-room.ts";
 import { mixName } from "./render/mix-name.ts";
 import { planExport } from "./render/export-plan.ts";
 import { runExport } from "./render/run-export.ts";
@@ -43,6 +45,8 @@ export interface WorkDependencies {
   /** A portrait to plan presets with while a project has none. */
   readonly examplePortrait: string;
   readonly watchMachine: (signal: AbortSignal) => AsyncIterable<MachineReport>;
+  /** Of the disk a folder is on; the system's own answer when absent. */
+  readonly freeBytes?: FreeBytes;
   readonly logger: (area: string) => Logger;
 }
 
@@ -61,10 +65,20 @@ export interface Work {
   /** The clips on disk of a project. */
   readonly outputsOf: (projectFolder: string) => Promise<TakeOutput[]>;
   readonly clips: ClipFinder;
+  /** What a project's clips take on the disk. */
+  readonly renders: (projectId: string) => Promise<Renders>;
+  /** Deletes the takes that neither the timeline nor an unfinished job needs. */
+  readonly removeUnusedRenders: (projectId: string) => Promise<Renders & { readonly removedBytes: number }>;
   /** What a render would take. Never throws but for a project that cannot be opened. */
   readonly estimate: (projectId: string, quality: Quality, scope: RenderScope) => Promise<Estimate>;
   /** What each preset would take for a project's length, or for a minute. */
   readonly presets: (projectId: string | null) => Promise<{ readonly preset: string; readonly estimate: Estimate }[]>;
+}
+
+export interface Renders {
+  readonly bytes: number;
+  readonly unusedBytes: number;
+  readonly unusedTakes: number;
 }
 
 /** Jobs are given so long to stop before the worker is ended under them. */
@@ -77,7 +91,7 @@ function takesOf(document: ProjectDocument): readonly Take[] {
 
 /** Worker, engine, queue and renders, joined. */
 export async function createWork(dependencies: WorkDependencies): Promise<readonly [Work, () => Promise<void>]> {
-  const { data, choices } = dependencies;
+  const { data, choices, freeBytes = freeBytesOf } = dependencies;
   const workerLog = createLogFile(join(data.logs, "engine.log"));
   const [supervisor, stopWorker] = createWorkerSupervisor({
     places: dependencies.runtimePlaces,
@@ -96,6 +110,7 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
   const renderPorts = {
     engine,
     mix: mixWith(dependencies.media),
+    freeBytes,
     publish: dependencies.publishOutput,
     findModel: async (modelId: string) => {
       const { folder, lora } = await dependencies.findModel(modelId);
@@ -122,6 +137,9 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
 
   const runExportJob: Runner = async ({ job, projectFolder, document, targetPath }, report, signal) => {
     if (job.work.kind !== "export" || targetPath === null) throw new Error("A render is no export");
+    // It may have waited for long.
+    const plan = planExport(document, projectFolder, job.work.quality, job.work.request, await readTakeOutputs(projectFolder));
+    await requireRoomToExport(freeBytes, dirname(targetPath), await exportBytes(job.work.request, plan));
     return runExport({ projectFolder, document, quality: job.work.quality, request: job.work.request, target: targetPath }, exportWith(dependencies.media), report, signal);
   };
 
@@ -133,18 +151,43 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
       openProject: dependencies.openProject,
       run: { render: runRenderJob, export: runExportJob },
       silentSeconds: () => silentSeconds(supervisor.state()),
-      check: async (project, work) => {
+      check: async (project, work, targetFolder) => {
         const outputs = await readTakeOutputs(project.folder);
         if (work.kind === "render") {
           const plan = planRender(project.document, work.quality, work.scope, outputs);
           if (plan.takes.length === 0) throw nothingToDo(work.scope);
+          await requireRoomToRender(freeBytes, project.folder, work.quality, renderBytes(plan, project.document, work.quality, outputs));
           return { clips: plan.clips };
         }
-        planExport(project.document, project.folder, work.quality, work.request, outputs);
+        const plan = planExport(project.document, project.folder, work.quality, work.request, outputs);
+        await requireRoomToExport(freeBytes, targetFolder, await exportBytes(work.request, plan));
         return { clips: 0 };
       },
     },
   });
+  /** Ids of the takes that the timeline has now, or that a job renders, exports or waits for. */
+  const takesInUse = async (projectId: string, now: ProjectDocument): Promise<ReadonlySet<string>> => {
+    const unfinished = jobs.list().filter((job) => job.projectId === projectId && !hasEnded(job.state));
+    const documents = await Promise.all(unfinished.map((job) => jobs.document(job.id)));
+    return new Set([now, ...documents].flatMap((document) => (document === null ? [] : takesOf(document))).map((take) => take.id));
+  };
+  const rendersOf = async (projectId: string): Promise<Renders> => {
+    const { folder, document } = await dependencies.openProject(projectId);
+    const inUse = await takesInUse(projectId, document);
+    const takes = await rendersOnDisk(folder);
+    const unused = takes.filter((take) => !inUse.has(take.takeId));
+    const sum = (some: typeof takes): number => some.reduce((bytes, take) => bytes + take.bytes, 0);
+    return { bytes: sum(takes), unusedBytes: sum(unused), unusedTakes: unused.length };
+  };
+  const removeUnusedRenders: Work["removeUnusedRenders"] = async (projectId) => {
+    const { folder, document } = await dependencies.openProject(projectId);
+    const before = await readTakeOutputs(folder);
+    const removed = await removeUnusedTakes(folder, await takesInUse(projectId, document));
+    const gone = new Set(removed.map((take) => `${take.quality} ${take.takeId}`));
+    for (const output of before) if (gone.has(`${output.quality} ${output.takeId}`)) dependencies.publishOutput(projectId, { ...output, clips: [] });
+    return { ...(await rendersOf(projectId)), removedBytes: removed.reduce((bytes, take) => bytes + take.bytes, 0) };
+  };
+
   const restartIfOutdated = (): void => {
     const rendering = jobs.list().some(({ work, state }) => work.kind === "render" && (state.status === "running" || state.status === "stopping"));
     if (!rendering && supervisor.isOutdated()) supervisor.restart();
@@ -173,6 +216,8 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
       workerLastWords: supervisor.lastWords,
       outputsOf: readTakeOutputs,
       clips: createClipFinder(),
+      renders: rendersOf,
+      removeUnusedRenders,
       estimate: async (projectId, quality, scope) => {
         const { document, folder } = await dependencies.openProject(projectId);
         return estimateRender(document, folder, quality, scope, await readTakeOutputs(folder), estimating);

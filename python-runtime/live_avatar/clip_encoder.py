@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Final
 
 from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
+from live_avatar.vae.frame_copies import PendingFrames
 
 # Blocks that may wait: enough to keep both sides busy, few enough to bound memory.
 _WAITING = 2
@@ -31,6 +32,12 @@ class _Stop:
     """No more clips."""
 
 
+class _Block:
+    def __init__(self, frames: PendingFrames, count: int) -> None:
+        self.frames = frames
+        self.count = count
+
+
 class _Dropped(Exception):
     """Ends a clip under way without writing it."""
 
@@ -38,7 +45,7 @@ class _Dropped(Exception):
 _END: Final = _End()
 _DROP: Final = _Drop()
 _STOP: Final = _Stop()
-_Item = _Begin | list[Frame] | _End | _Drop | _Stop
+_Item = _Begin | _Block | _End | _Drop | _Stop
 
 
 class ClipEncoder:
@@ -67,13 +74,15 @@ class ClipEncoder:
         """Start clip ``index``, shown from ``first_frame`` on."""
         self._put(_Begin(index, first_frame))
 
-    def add(self, frames: list[Frame]) -> None:
-        """Add frames uint8 [height, width, 3] to the clip; waits while the encoder is behind.
+    def add(self, frames: PendingFrames, count: int) -> None:
+        """Add the first ``count`` of a block's frames to the clip; waits while the encoder is behind.
+
+        Whether they have come from the card is the encoder's concern, not the caller's.
 
         Raises:
             UserError: ``DISK_FULL`` of an earlier clip.
         """
-        self._put(frames)
+        self._put(_Block(frames, count))
 
     def end(self) -> None:
         """The clip has all its frames."""
@@ -143,7 +152,7 @@ class ClipEncoder:
                     return
                 if isinstance(item, _Drop):
                     raise _Dropped
-                assert isinstance(item, list)
-                yield from item
+                assert isinstance(item, _Block)
+                yield from item.frames.take()[: item.count]
             finally:
                 self._items.task_done()

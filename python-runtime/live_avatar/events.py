@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -12,12 +12,15 @@ class StageEvent:
     """A long act began or moved.
 
     ``stage``: ``load``, ``audio``, ``prompt``, ``portrait``, ``prefill``, ``resume``, ``save`` or ``join``.
+    ``code`` names the sentence ``text`` for translations, with the ``values`` in it.
     """
 
     stage: str
     done: int
     total: int
     text: str
+    code: str
+    values: Mapping[str, str | int | float] = field(default_factory=dict)
     kind: Literal["stage"] = "stage"
 
 

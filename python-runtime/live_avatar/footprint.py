@@ -70,6 +70,7 @@ class MemoryUse:
         activations: the denoiser's largest intermediate results.
         vae_work: decoder state and intermediate results.
         process: the program and its libraries.
+        held: caches and work memory that are there already while the prompt is encoded.
     """
 
     denoiser: int
@@ -80,6 +81,7 @@ class MemoryUse:
     activations: int
     vae_work: int
     process: int
+    held: int = 0
 
     @property
     def render(self) -> int:
@@ -91,7 +93,7 @@ class MemoryUse:
     @property
     def prepare(self) -> int:
         """While the prompt is encoded."""
-        return self.process + self.denoiser + self.vae + self.text_encoder
+        return self.process + self.denoiser + self.vae + self.text_encoder + self.held
 
     @property
     def peak(self) -> int:
@@ -177,15 +179,19 @@ def disk_use(
     *,
     joined: bool = True,
     state_budget: int | None = None,
+    caches: int | None = None,
 ) -> DiskUse:
     """Disk space for ``frames`` frames, ``joined`` to one video in the end or not.
 
-    ``state_budget``: see :class:`live_avatar.render.RenderJob`.
+    ``state_budget``: see :class:`live_avatar.render.RenderJob`; ``caches``: bytes of keys and values, if they are not
+    kept as the plain engine does.
     """
     seconds = frames / FRAMES_PER_SECOND
     picture = int(frames * shape.width * shape.height * 64 * _ENCODED_BITS_PER_PIXEL / 8)
     video = picture + int(seconds * _AUDIO_BYTES_PER_SECOND)
-    state = kv_cache_bytes(sizes.config, shape, steps, precision) + decoder_state_bytes(sizes, shape, vae_precision)
+    if caches is None:
+        caches = kv_cache_bytes(sizes.config, shape, steps, precision)
+    state = caches + decoder_state_bytes(sizes, shape, vae_precision)
     sound = int(seconds * (_AUDIO_BYTES_PER_SECOND + _MODEL_SOUND_BYTES_PER_SECOND))
     clips = clips_for_frames(frames, shape.infer_frames)
     states = _STATES_ON_DISK if state_budget is None else min(state_budget // state, clips - 1)

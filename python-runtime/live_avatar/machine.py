@@ -9,7 +9,6 @@ from pathlib import Path
 
 from live_avatar.errors import UserError
 
-GIB = 2**30
 # Dense bfloat16 operations per clock and multiprocessor, by compute capability; for a first guess at speed only.
 _CUDA_OPERATIONS_PER_CLOCK = {(8, 0): 2048, (8, 6): 512, (8, 7): 512, (8, 9): 1024, (9, 0): 4096, (10, 0): 8192}
 _CUDA_CLOCK = 1.5e9

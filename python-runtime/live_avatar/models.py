@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,10 @@ from live_avatar.vae import VideoVae
 
 if TYPE_CHECKING:
     from live_avatar.audio_features import AudioFeatureExtractor
+    from live_avatar.fast.weight_cache import CacheSettings
+    from live_avatar.fast.weight_only import SmallForm
+    from live_avatar.pipeline import Weights
+    from live_avatar.session import Denoiser
     from live_avatar.text import TextEncoder
 
 
@@ -38,18 +43,46 @@ def load_transformer(
     return transformer.requires_grad_(False).eval()
 
 
+def load_denoiser(
+    weights: Weights,
+    cache: CacheSettings | None = None,
+    progress: Progress | None = None,
+    warn: Callable[[str, str], None] | None = None,
+) -> Denoiser:
+    """The denoiser as the plan wants it, its LoRA merged.
+
+    Args:
+        cache: where prepared weights are kept; ``None`` for the user's cache.
+        warn: told (code, text) of what went wrong without stopping the load.
+    """
+    layout, lora, device, plan = weights.layout, weights.lora, weights.device, weights.plan
+    if plan.engine == "plain":
+        merge = None if lora is None else lora.merge
+        return load_transformer(layout, weights.precisions.denoiser, device, transform=merge, progress=progress)
+    from live_avatar.fast.assembly import FastSettings, fast_transformer
+    from live_avatar.fast.loading import load_fast_transformer
+    from live_avatar.fast.weight_cache import CacheSettings
+
+    network, layers = load_fast_transformer(
+        layout, lora, plan.weights, device, plan.placement, progress, cache=cache or CacheSettings(), warn=warn
+    )
+    return fast_transformer(network, FastSettings.of_plan(plan), layers)
+
+
 def load_vae(layout: CheckpointLayout, dtype: torch.dtype, device: torch.device) -> VideoVae:
     """The causal VAE, sized from its tensors."""
     source = open_weights(layout.vae)
-    vae = VideoVae.from_state_dict({key: source.get(key) for key in source}, device, dtype)
+    vae = VideoVae.from_state_dict({key: source.get_on(key, device) for key in source}, device, dtype)
     return vae.requires_grad_(False).eval()
 
 
-def load_text(layout: CheckpointLayout, dtype: torch.dtype, device: torch.device) -> TextEncoder:
-    """The text encoder with its tokenizer."""
+def load_text(
+    layout: CheckpointLayout, dtype: torch.dtype, device: torch.device, form: SmallForm | None = None
+) -> TextEncoder:
+    """The text encoder with its tokenizer; ``form`` keeps its weights in 8 bits."""
     from live_avatar.text import TextEncoder
 
-    return TextEncoder.load(layout, dtype, device)
+    return TextEncoder.load(layout, dtype, device, form)
 
 
 def load_audio(layout: CheckpointLayout, dtype: torch.dtype, device: torch.device) -> AudioFeatureExtractor:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from live_avatar.events import EventSink, StageEvent
+from live_avatar.compute_plan import ComputePlan
+from live_avatar.events import EventSink, StageEvent, WarningEvent
 from live_avatar.take import Precision
 
 if TYPE_CHECKING:
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from live_avatar.checkpoint.layout import CheckpointLayout
     from live_avatar.checkpoint.lora import LoraFile
     from live_avatar.checkpoint.tensors import Progress
-    from live_avatar.model.transformer import CausalAvatarTransformer
+    from live_avatar.fast.weight_cache import CacheSettings
+    from live_avatar.fast.weight_only import SmallForm
     from live_avatar.numerics import Precisions
+    from live_avatar.prompt_cache import PromptCache
+    from live_avatar.session import Denoiser
     from live_avatar.text import TextEncoder
     from live_avatar.vae import VideoVae
+    from live_avatar.vae.block_decoder import BlockDecoder
 
 # A text encoder above this size is not worth keeping in memory for the next prompt (the published one has 11 GB).
 _KEEP_TEXT_ENCODER_BYTES = 1 << 30
@@ -40,13 +45,17 @@ class PipelineOptions:
         ckpt_dir: checkpoint folder in the published layout.
         lora: file, folder or hub id of the LoRA, or ``None`` for none.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: see :func:`live_avatar.numerics.choose_precisions`.
+        precision: see :func:`live_avatar.numerics.choose_plan`.
+        plan: how to compute; ``None`` for what suits ``precision`` and the device if memory is no concern.
+        weight_cache: where prepared weights are kept between runs; ``None`` for the user's cache.
     """
 
     ckpt_dir: Path
     lora: str | None
     device: str = "auto"
     precision: Precision = "auto"
+    plan: ComputePlan | None = None
+    weight_cache: CacheSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +64,14 @@ class Weights:
 
     Attributes:
         lora: its file, or ``None``.
-        fingerprint: identity of all weights and precisions; part of every clip's content hash.
+        plan: how they compute.
+        fingerprint: identity of all weights and of their arithmetic; part of every clip's content hash.
     """
 
     layout: CheckpointLayout
     lora: LoraFile | None
     device: torch.device
+    plan: ComputePlan
     precisions: Precisions
     fingerprint: str
 
@@ -73,15 +84,17 @@ def identify_weights(options: PipelineOptions) -> Weights:
     """
     from live_avatar.checkpoint.fingerprint import weights_fingerprint
     from live_avatar.checkpoint.layout import CheckpointLayout
-    from live_avatar.numerics import choose_device, choose_precisions
+    from live_avatar.models import read_transformer_config
+    from live_avatar.numerics import choose_device, choose_plan, precisions_of
 
     layout = CheckpointLayout.find(options.ckpt_dir)
     device = choose_device(options.device)
-    precisions = choose_precisions(options.precision, device)
+    plan = options.plan or choose_plan(options.precision, device, read_transformer_config(layout))
+    precisions = precisions_of(plan)
     lora = None if options.lora is None else _checked_lora(layout, options.lora)
     files = layout.files if lora is None else (*layout.files, lora.path)
-    described = f"{weights_fingerprint(files)} {lora is not None} {precisions.denoiser} {precisions.vae}"
-    return Weights(layout, lora, device, precisions, hashlib.sha256(described.encode()).hexdigest())
+    described = f"{weights_fingerprint(files)} {lora is not None} {plan.numerics} {device.type}"
+    return Weights(layout, lora, device, plan, precisions, hashlib.sha256(described.encode()).hexdigest())
 
 
 class Pipeline:
@@ -90,8 +103,8 @@ class Pipeline:
     Attributes:
         layout: where the files lie.
         lora_path: the LoRA that is merged in, or ``None``.
-        transformer, vae: the networks.
-        device, precisions: where and how they compute.
+        denoiser, vae: the networks; decoder: the decoding half of the VAE, as a take uses it.
+        device, plan, precisions: where and how they compute.
         weights_fingerprint: identity of all weights and precisions; part of every clip's content hash.
     """
 
@@ -99,22 +112,27 @@ class Pipeline:
         self,
         layout: CheckpointLayout,
         lora_path: Path | None,
-        transformer: CausalAvatarTransformer,
+        denoiser: Denoiser,
         vae: VideoVae,
+        decoder: BlockDecoder,
         device: torch.device,
+        plan: ComputePlan,
         precisions: Precisions,
         weights_fingerprint: str,
     ) -> None:
         self.layout = layout
         self.lora_path = lora_path
-        self.transformer = transformer
+        self.denoiser = denoiser
         self.vae = vae
+        self.decoder = decoder
         self.device = device
+        self.plan = plan
         self.precisions = precisions
         self.weights_fingerprint = weights_fingerprint
         self._text: TextEncoder | None = None
         self._speech: AudioFeatureExtractor | None = None
         self._prompts: dict[str, Tensor] = {}
+        self._kept_prompts: PromptCache | None = None
 
     @classmethod
     def load(cls, options: PipelineOptions, on_event: EventSink | None = None) -> Pipeline:
@@ -123,47 +141,93 @@ class Pipeline:
         Raises:
             UserError: ``DEVICE_UNAVAILABLE``, ``LORA_…``, ``VAE_WEIGHTS_INVALID`` and any ``CHECKPOINT_…`` code.
         """
-        from live_avatar.models import load_transformer, load_vae
+        from live_avatar.models import load_denoiser, load_vae
+        from live_avatar.vae.block_decoder import make_decoder
 
-        def report(done: int, text: str) -> None:
+        def report(done: int, text: str, code: str) -> None:
             if on_event is not None:
-                on_event(StageEvent("load", done, _LOAD_TOTAL, text))
+                on_event(StageEvent("load", done, _LOAD_TOTAL, text, code))
 
-        report(0, "Looking at the model files")
+        def warn(code: str, text: str) -> None:
+            if on_event is not None:
+                on_event(WarningEvent(code, text))
+
+        report(0, "Looking at the model files", "MODEL_LOOKING")
         weights = identify_weights(options)
-        layout, lora, device, precisions = weights.layout, weights.lora, weights.device, weights.precisions
-        transformer = load_transformer(
-            layout,
-            precisions.denoiser,
-            device,
-            transform=None if lora is None else lora.merge,
-            progress=_percent(report, "Loading the video model" + ("" if lora is None else " and merging its LoRA")),
+        words = ("Loading the video model", "MODEL_LOADING")
+        if weights.lora is not None:
+            words = ("Loading the video model and merging its LoRA", "MODEL_LOADING_LORA")
+        denoiser = load_denoiser(weights, options.weight_cache, _percent(lambda done: report(done, *words)), warn)
+        report(_LOAD_VAE_AT, "Loading the picture codec", "CODEC_LOADING")
+        vae = load_vae(weights.layout, weights.precisions.vae, weights.device)
+        fast = weights.plan.engine == "flat" and weights.device.type == "cuda"
+        decoder = make_decoder(vae, "fast" if fast else "plain", note=lambda note: warn("DECODER_FALLBACK", note))
+        report(_LOAD_TOTAL, "The model is loaded", "MODEL_LOADED")
+        path = None if weights.lora is None else weights.lora.path
+        return cls(
+            weights.layout,
+            path,
+            denoiser,
+            vae,
+            decoder,
+            weights.device,
+            weights.plan,
+            weights.precisions,
+            weights.fingerprint,
         )
-        report(_LOAD_VAE_AT, "Loading the picture codec")
-        vae = load_vae(layout, precisions.vae, device)
-        report(_LOAD_TOTAL, "The model is loaded")
-        path = None if lora is None else lora.path
-        return cls(layout, path, transformer, vae, device, precisions, weights.fingerprint)
 
     def encode_prompts(self, texts: Iterable[str], on_event: EventSink | None = None) -> dict[str, Tensor]:
-        """Text encoder outputs [L, text_dim] of the given cleaned prompts; recent prompts are remembered.
+        """Text encoder outputs [L, text_dim] of the given cleaned prompts.
 
-        The encoder is loaded for it, and dropped again if it is large.
+        Recent prompts are remembered, and those of a large encoder kept on disk too: it is loaded only for others, and
+        dropped again.
         """
         wanted = list(dict.fromkeys(texts))
         missing = [text for text in wanted if text not in self._prompts]
         for index, text in enumerate(missing):
             if on_event is not None:
-                on_event(StageEvent("prompt", index, len(missing), "Reading the prompt"))
-            self._prompts[text] = self._text_encoder().encode(text)
+                on_event(StageEvent("prompt", index, len(missing), "Reading the prompt", "PROMPT_READING"))
+            self._prompts[text] = self._encoded(text)
         if missing and on_event is not None:
-            on_event(StageEvent("prompt", len(missing), len(missing), "The prompt is read"))
-        if self._text is not None and _parameter_bytes(self._text.model) > _KEEP_TEXT_ENCODER_BYTES:
+            on_event(StageEvent("prompt", len(missing), len(missing), "The prompt is read", "PROMPT_READ"))
+        if self._large_text_encoder:
             self._text = None
         contexts = {text: self._prompts[text] for text in wanted}
         for text in list(self._prompts)[:-_REMEMBERED_PROMPTS]:
             del self._prompts[text]
         return contexts
+
+    @property
+    def _text_device(self) -> torch.device:
+        import torch
+
+        return torch.device("cpu") if self.plan.text_encoder == "host" else self.device
+
+    @property
+    def _text_form(self) -> SmallForm | None:
+        return "int8" if self.plan.text_encoder == "int8" else None
+
+    @property
+    def _large_text_encoder(self) -> bool:
+        return self.layout.text_encoder.stat().st_size > _KEEP_TEXT_ENCODER_BYTES
+
+    def _encoded(self, text: str) -> Tensor:
+        if not self._large_text_encoder:
+            return self._text_encoder().encode(text)
+        kept = self._prompt_cache()
+        context = kept.read(text)
+        if context is None:
+            context = self._text_encoder().encode(text)
+            kept.write(text, context.cpu())
+        return context.to(self.device)
+
+    def _prompt_cache(self) -> PromptCache:
+        from live_avatar.prompt_cache import PromptCache, text_encoder_identity
+
+        if self._kept_prompts is None:
+            identity = text_encoder_identity(self.layout, self.precisions.denoiser, self._text_device, self._text_form)
+            self._kept_prompts = PromptCache(identity)
+        return self._kept_prompts
 
     def speech(self) -> AudioFeatureExtractor:
         """The speech feature extractor, loaded on first use."""
@@ -182,7 +246,7 @@ class Pipeline:
         if self._text is None:
             from live_avatar.models import load_text
 
-            self._text = load_text(self.layout, self.precisions.denoiser, self.device)
+            self._text = load_text(self.layout, self.precisions.denoiser, self._text_device, self._text_form)
         return self._text
 
 
@@ -196,7 +260,7 @@ def _checked_lora(layout: CheckpointLayout, name: str) -> LoraFile:
     return lora
 
 
-def _percent(report: Callable[[int, str], None], text: str) -> Progress:
+def _percent(report: Callable[[int], None]) -> Progress:
     """Bytes done to percents, reported in steps of five."""
     last = -_PERCENT_STEP
 
@@ -205,10 +269,6 @@ def _percent(report: Callable[[int, str], None], text: str) -> Progress:
         percent = done * _LOAD_VAE_AT // max(1, total)
         if percent >= last + _PERCENT_STEP:
             last = percent
-            report(percent, text)
+            report(percent)
 
     return progress
-
-
-def _parameter_bytes(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())

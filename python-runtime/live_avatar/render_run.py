@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 from torch import Tensor
 
 from live_avatar.audio_conditions import BlockFeatures
@@ -27,7 +26,7 @@ from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.job_folder import FinishedClip, JobFolder
 from live_avatar.media.join import join_segments
 from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
-from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
+from live_avatar.media.segments import SegmentInfo, SegmentWriter
 from live_avatar.noise import SeededDraws
 from live_avatar.numerics import device_memory
 from live_avatar.pipeline import Pipeline
@@ -94,7 +93,9 @@ class RenderRun:
             if len(fresh) < inputs.take.clips:
                 self._generate(inputs, expected, writer, len(fresh))
             else:
-                self.emit(StageEvent("resume", 1, 1, f"All {inputs.take.clips} clips are finished already"))
+                count = inputs.take.clips
+                text = f"All {count} clips are finished already"
+                self.emit(StageEvent("resume", 1, 1, text, "ALL_CLIPS_FINISHED", {"clips": count}))
         write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=True)
         self.states.thin()
         if self.job.output is not None:
@@ -102,9 +103,10 @@ class RenderRun:
         return self._result(inputs, len(fresh))
 
     def _read_inputs(self) -> TakeInputs:
-        self.emit(StageEvent("audio", 0, 1, "Preparing the sound"))
+        self.emit(StageEvent("audio", 0, 1, "Preparing the sound", "SOUND_PREPARING"))
         inputs = read_inputs(self.job, self.folder.path)
-        self.emit(StageEvent("audio", 1, 1, f"{inputs.take.frames / FRAMES_PER_SECOND:.2f} s of sound"))
+        seconds = round(inputs.take.frames / FRAMES_PER_SECOND, 2)
+        self.emit(StageEvent("audio", 1, 1, f"{seconds:.2f} s of sound", "SOUND_PREPARED", {"seconds": seconds}))
         for code, text in (*inputs.portrait.notes, *inputs.sounds.warnings):
             self._warn(code, text)
         return inputs
@@ -115,8 +117,11 @@ class RenderRun:
         before = self.folder.previous_job()
         if before is not None:
             changed = changed_parts(before, now)
-            text = f"Changed since then: {', '.join(changed)}" if changed else "Continuing an earlier run"
-            self.emit(StageEvent("resume", 0, 1, text))
+            if changed:
+                parts = ", ".join(changed)
+                self.emit(StageEvent("resume", 0, 1, f"Changed since then: {parts}", "CHANGED_SINCE", {"parts": parts}))
+            else:
+                self.emit(StageEvent("resume", 0, 1, "Continuing an earlier run", "CONTINUING"))
         # A part of a take that is kept for good must not cost its rest.
         fresh = self.folder.keep_fresh_clips(expected, file_sha256, keep_rest=self.job.output is None)
         if fresh and not (self.folder.path / INIT_NAME).is_file():
@@ -165,7 +170,7 @@ class RenderRun:
                     if at_boundary and clip > fresh and self.states.worth_saving(clip):
                         self._save(session, clip, expected[clip - 1])
                     raise
-                if self._state_due(clip + 1, fresh, take.clips):
+                if self._state_due(session, clip + 1, fresh, take.clips):
                     self._collect(inputs, expected, encoder.drain())
                     self._save(session, clip + 1, expected[clip])
             self._collect(inputs, expected, encoder.drain())
@@ -177,17 +182,20 @@ class RenderRun:
         started = block_started = time.monotonic()
         left = inputs.take.clip_frames(clip)
         if session.block == 0:
-            self.emit(StageEvent("prefill", 0, 1, "Giving the portrait and the prompt to the model"))
+            self.emit(StageEvent("prefill", 0, 1, "Giving the portrait and the prompt to the model", "PREFILLING"))
         blocks = itertools.islice(session.next_clip(self.should_stop), inputs.take.clip_blocks(clip))
         for index, pictures in enumerate(blocks):
             if index == 0 and encoder is not None:
                 encoder.begin(clip, clip * self.job.infer_frames)
-            frames = _to_frames(pictures[: min(left, BLOCK_FRAMES)])
-            left -= len(frames)
-            self._generated_frames += len(frames)
+            frames = min(left, BLOCK_FRAMES)
+            left -= frames
+            self._generated_frames += frames
             if encoder is not None:
-                encoder.add(frames)
+                encoder.add(pictures, frames)
                 self._collect(inputs, expected, encoder.finished())
+            else:
+                # Nobody looks at them, but the next block is not to be begun before they are there.
+                pictures.take()
             now = time.monotonic()
             self.emit(BlockEvent(clip, index, inputs.shape.clip_blocks, now - block_started))
             block_started = now
@@ -214,7 +222,7 @@ class RenderRun:
 
     def _session(self, inputs: TakeInputs) -> Session:
         pipeline, job = self.pipeline, self.job
-        self.emit(StageEvent("portrait", 0, 1, "Reading the portrait"))
+        self.emit(StageEvent("portrait", 0, 1, "Reading the portrait", "PORTRAIT_READING"))
         pixels = inputs.portrait.pixels
         conditions = Conditions(
             reference=reference_latent(pipeline.vae, pixels),
@@ -225,9 +233,16 @@ class RenderRun:
             pose=None if job.pose_video is None else PoseVideo(job.pose_video, inputs.shape, pipeline.vae),
             routing=None if inputs.regions is None else inputs.regions.routing,
         )
-        self.emit(StageEvent("portrait", 1, 1, f"The video is {inputs.portrait.width} x {inputs.portrait.height}"))
-        settings = SessionSettings(inputs.shape, make_schedule(job.sample_steps), job.rotary_rounding)
-        return Session(pipeline.transformer, pipeline.vae, settings, conditions, SeededDraws(job.base_seed))
+        size = {"width": inputs.portrait.width, "height": inputs.portrait.height}
+        self.emit(StageEvent("portrait", 1, 1, "The video is {width} x {height}".format(**size), "PORTRAIT_READ", size))
+        settings = SessionSettings(
+            inputs.shape,
+            make_schedule(job.sample_steps),
+            job.rotary_rounding,
+            packed=pipeline.plan.steps == "packed",
+            blocks=_blocks_of(inputs),
+        )
+        return Session(pipeline.denoiser, pipeline.decoder, settings, conditions, SeededDraws(job.base_seed))
 
     def _restore(self, session: Session, expected: list[str], fresh: int) -> StateFile | None:
         """Continue the session from the newest usable state that is not past the first clip to make."""
@@ -242,18 +257,19 @@ class RenderRun:
                 self.states.delete(state)
         return None
 
-    def _state_due(self, done: int, fresh: int, clips: int) -> bool:
+    def _state_due(self, session: Session, done: int, fresh: int, clips: int) -> bool:
         """Whether to save the state after ``done`` of ``clips`` clips, ``fresh`` of which were there before."""
         if done == clips:
             return False
         if self.job.state_budget_bytes is None:
-            return done > fresh and self.states.due()
+            return done > fresh and self.states.due(session.state_bytes)
         # Where an edit begins the next one is likely; what is added to a take makes its last clip longer.
-        return done >= fresh and (self.states.due() or (done + 1 == clips and self.states.worth_saving(done)))
+        due = self.states.due(session.state_bytes)
+        return done >= fresh and (due or (done + 1 == clips and self.states.worth_saving(done)))
 
     def _save(self, session: Session, clips: int, content_hash: str) -> None:
         """Save the state; without room for it the render goes on, and a crash then costs more."""
-        self.emit(StageEvent("save", 0, 1, "Saving the state"))
+        self.emit(StageEvent("save", 0, 1, "Saving the state", "STATE_SAVING"))
         try:
             cost = self.states.save(session.save(), clips, content_hash, self._pinned)
         except UserError as error:
@@ -268,7 +284,7 @@ class RenderRun:
 
         def progress(done: int, total: int) -> None:
             self._check_stop()
-            self.emit(StageEvent("join", done, total, "Joining the clips"))
+            self.emit(StageEvent("join", done, total, "Joining the clips", "CLIPS_JOINING"))
 
         progress(0, clips)
         join_segments(
@@ -298,10 +314,12 @@ class RenderRun:
     def _report_start(self, start: int, fresh: int, clips: int) -> None:
         if fresh == 0 and start == 0:
             return
-        text = f"{fresh} of {clips} clips are finished already"
+        text, code = f"{fresh} of {clips} clips are finished already", "CLIPS_FINISHED"
         if start < fresh:
             text += f"; going on from the state after clip {start}" if start else "; going on from the beginning"
-        self.emit(StageEvent("resume", 1, 1, text))
+            code = "CLIPS_FINISHED_GOING_ON" if start else "CLIPS_FINISHED_FROM_START"
+        values = {"finished": fresh, "clips": clips, "start": start}
+        self.emit(StageEvent("resume", 1, 1, text, code, values))
 
     def _emit_clip(self, inputs: TakeInputs, clip: FinishedClip, seconds: float, *, reused: bool) -> None:
         self.emit(
@@ -334,17 +352,17 @@ class RenderRun:
         return self.folder.path / clip_name(index)
 
     def _tell_segment(self, speaker: int, segment: int, segments: int) -> None:
-        self.emit(StageEvent("audio", segment, segments, "Listening to the sound"))
+        self.emit(StageEvent("audio", segment, segments, "Listening to the sound", "SOUND_LISTENING"))
 
     def _warn(self, code: str, text: str) -> None:
         self.warnings.append((code, text))
         self.emit(WarningEvent(code, text))
 
 
-def _to_frames(pictures: Tensor) -> list[Frame]:
-    """Pictures float32 [n, 3, H, W] in [-1, 1] to n frames uint8 [H, W, 3], truncated (spec 7.7), on their device."""
-    scaled = ((pictures.clamp(-1.0, 1.0) + 1.0) / 2.0 * 255.0).to(torch.uint8)
-    return list(scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+def _blocks_of(inputs: TakeInputs) -> int:
+    """Blocks of the whole take."""
+    last = inputs.take.clips - 1
+    return last * inputs.shape.clip_blocks + inputs.take.clip_blocks(last)
 
 
 def _no_context(text: str) -> Tensor:

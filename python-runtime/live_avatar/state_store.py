@@ -31,7 +31,17 @@ _PIECE = 32 << 20
 _VERSION = 1
 _COST_FACTOR = 20.0
 _QUICK_SECONDS = 2.0
-_DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64"}
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.int64: "I64",
+    torch.int32: "I32",
+}
+# What a disk is taken to write before the first save has told; states that take longer wait for their turn.
+_ASSUMED_BYTES_PER_SECOND = 1e9
 _CHECKSUM_KEY = b'"checksum": "'
 _NO_CHECKSUM = "0" * 8
 
@@ -69,20 +79,25 @@ class StateStore:
         self._budget = budget
         self._clock = clock
         self._too_large = False
+        self._opened = clock()
         self._last_end: float | None = None
         self._last_cost = 0.0
         self._last_clips = 0
         self.saves = 0
         self.total_seconds = 0.0
 
-    def due(self) -> bool:
-        """Whether to save now: the first time asked, then when 20 times the cost of a save has gone by since the last.
+    def due(self, size: int = 0) -> bool:
+        """Whether to save a state of ``size`` bytes now: when 20 times the cost of a save has gone by since the last.
 
-        So saving takes at most a twentieth of the time.
+        So saving takes at most a twentieth of the time. The first one's cost is guessed; if it is small, it is due when
+        first asked for.
         """
         if self._too_large:
             return False
-        return self._last_end is None or self._clock() - self._last_end > _COST_FACTOR * self._last_cost
+        if self._last_end is not None:
+            return self._clock() - self._last_end > _COST_FACTOR * self._last_cost
+        guess = size / _ASSUMED_BYTES_PER_SECOND
+        return guess < _QUICK_SECONDS or self._clock() - self._opened > _COST_FACTOR * guess
 
     def worth_saving(self, clips: int) -> bool:
         """Whether somebody who asked to stop should wait for the state after ``clips`` clips: new, and quickly done."""
@@ -226,6 +241,7 @@ def _lay_out(saved: SavedSession, clips: int, content_hash: str) -> _Image:
         "block": saved.block,
         "prefilled_prompt": saved.prefilled_prompt,
         "anchored": saved.anchored,
+        "flight_steps": list(saved.flight_steps),
         "layouts": layouts,
     }
     metadata = {"checksum": _NO_CHECKSUM, "session": json.dumps(facts, sort_keys=True)}
@@ -287,7 +303,8 @@ def _read(path: Path) -> SavedSession:
     with safe_open(str(path), framework="pt", device="cpu") as file:
         for name, layout in facts["layouts"].items():
             tensors[name] = file.get_tensor(name).flatten().as_strided(layout["shape"], layout["stride"])
-    return SavedSession(tensors, facts["block"], facts["prefilled_prompt"], facts["anchored"])
+    flights = tuple(facts.get("flight_steps", ()))
+    return SavedSession(tensors, facts["block"], facts["prefilled_prompt"], facts["anchored"], flights)
 
 
 def _checksum(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from live_avatar.errors import UserError
 from live_avatar.geometry import check_infer_frames
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp8"]
 RotaryRounding = Literal["float16", "none"]
 
 

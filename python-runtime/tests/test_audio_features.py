@@ -24,7 +24,8 @@ from live_avatar.audio_features import (
     speech_frames,
     split_points,
 )
-from live_avatar.checkpoint.tensors import TensorSource, open_weights
+from live_avatar.checkpoint.source import TensorSource
+from live_avatar.checkpoint.tensors import open_weights
 from live_avatar.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -20,7 +20,8 @@ from torch import nn
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.checkpoint.layout import CheckpointLayout
-from live_avatar.checkpoint.tensors import TensorSource, load_strict, open_safetensors_set, open_weights
+from live_avatar.checkpoint.source import TensorSource
+from live_avatar.checkpoint.tensors import load_strict, open_safetensors_set, open_weights
 from live_avatar.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"

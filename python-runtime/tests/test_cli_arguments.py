@@ -111,7 +111,6 @@ def test_refused_flags_say_why(flag: flags.RefusedFlag) -> None:
         (("--sample_solver", "unipc"), "SCHEDULE_FIXED"),
         (("--sample_shift", "5"), "SCHEDULE_FIXED"),
         (("--task", "t2v-A14B"), "TASK_UNSUPPORTED"),
-        (("--fp8",), "FEATURE_NOT_READY"),
         (("--fp8", "int4"), "PRECISION_UNKNOWN"),
         (("--preset", "fast"), "PRESET_UNKNOWN"),
         (("--no_load_lora",), "ARGUMENTS_INVALID"),  # beside --lora_path_dmd
@@ -158,6 +157,7 @@ def test_every_preset_is_found_by_name_and_title() -> None:
 
 def test_precision() -> None:
     assert read_request(parse(*material(fp8="bf16"))).model.precision == "bf16"
+    assert read_request(parse(*material(), "--fp8")).model.precision == "fp8"
     assert read_request(parse(*material())).model.precision == "auto"
 
 

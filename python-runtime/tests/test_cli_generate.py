@@ -219,12 +219,12 @@ class Terminal(io.StringIO):
 
 
 def clip(index: int, *, reused: bool) -> ClipEvent:
-    return ClipEvent(index, 3, index * 24, 24, "x", "h", reused, 1.0, 3 * 2**30)
+    return ClipEvent(index, 3, index * 24, 24, "x", "h", reused, 1.0, 3 * 10**9)
 
 
 def events() -> list[RenderEvent]:
     return [
-        StageEvent("resume", 1, 1, "1 of 3 clips are finished already"),
+        StageEvent("resume", 1, 1, "1 of 3 clips are finished already", "X"),
         clip(0, reused=True),
         BlockEvent(1, 0, 2, 0.5),
         BlockEvent(1, 1, 2, 0.5),
@@ -281,6 +281,8 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(12, "12 bytes"), (2048, "2 kB"), (3 << 20, "3 MB"), (3 << 30, "3.0 GB")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(12, "12 bytes"), (2_000, "2 kB"), (3_000_000, "3 MB"), (3_000_000_000, "3.0 GB")]
+)
 def test_sizes(count: int, text: str) -> None:
     assert size(count) == text

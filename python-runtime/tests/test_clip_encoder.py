@@ -3,15 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-import live_avatar.render_run as render_run
 from live_avatar.clip_encoder import ClipEncoder
 from live_avatar.clip_hash import clip_hashes, fresh_count
 from live_avatar.errors import UserError
 from live_avatar.media.segments import SegmentInfo
+from live_avatar.vae.block_decoder import to_bytes
+from live_avatar.vae.frame_copies import FrameCopies, PendingFrames
 
 
 def test_hashes_chain() -> None:
@@ -39,22 +39,25 @@ class FailingWriter:
         return SegmentInfo(index, first_frame, taken, Path("x"), "0", 1)
 
 
+def black(frames: int) -> PendingFrames:
+    return FrameCopies(torch.device("cpu")).send(torch.zeros(frames, 2, 2, 3, dtype=torch.uint8))
+
+
 def test_the_encoder_hands_out_clips_before_their_successors_error_and_never_hangs() -> None:
-    frames = [np.zeros((2, 2, 3), np.uint8)] * 3
     writer = FailingWriter()
     with ClipEncoder(writer) as encoder:  # type: ignore[arg-type]
         for index in (0, 1):
             encoder.begin(index, index * 3)
-            encoder.add(frames)
+            encoder.add(black(4), 3)
             encoder.end()
         assert [clip.frames for clip in encoder.drain()] == [3, 3]
         encoder.begin(2, 6)
-        encoder.add(frames)
+        encoder.add(black(3), 3)
         encoder.drop()
         with pytest.raises(UserError):
             encoder.drain()
         with pytest.raises(UserError):
-            encoder.add(frames)
+            encoder.add(black(3), 3)
     assert writer.written == [0, 1]
 
 
@@ -62,11 +65,11 @@ def test_a_dropped_clip_is_not_written_and_the_next_one_is() -> None:
     writer = FailingWriter()
     with ClipEncoder(writer) as encoder:  # type: ignore[arg-type]
         encoder.begin(0, 0)
-        encoder.add([np.zeros((2, 2, 3), np.uint8)])
+        encoder.add(black(1), 1)
         encoder.drop()
         assert encoder.drain() == []
         encoder.begin(1, 0)
-        encoder.add([np.zeros((2, 2, 3), np.uint8)])
+        encoder.add(black(1), 1)
         encoder.end()
         assert [clip.index for clip in encoder.drain()] == [1]
         encoder.begin(0, 0)
@@ -75,7 +78,7 @@ def test_a_dropped_clip_is_not_written_and_the_next_one_is() -> None:
 
 def test_pictures_become_bytes_by_truncation() -> None:
     values = torch.tensor([-2.0, -1.0, -0.9961, 0.0, 0.9999, 1.0, 3.0])
-    frames = render_run._to_frames(values.view(1, 1, 1, -1).expand(2, 3, 4, -1))
+    frames = to_bytes(values.view(1, 1, 1, -1).expand(2, 3, 4, -1)).numpy()
     assert len(frames) == 2
     assert frames[0].shape == (4, 7, 3)
     assert frames[0][0, :, 0].tolist() == [0, 0, 0, 127, 254, 255, 255]

@@ -34,7 +34,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished take of five clips with a state after each, in utterances of 20, 20 and 18 frames."""
     folder = tmp_path_factory.mktemp("compare") / "take"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("live_avatar.state_store.StateStore.due", lambda self: True)
+        patch.setattr("live_avatar.state_store.StateStore.due", lambda self, size=0: True)
         run(job_in(folder, speech_cuts=CUTS))
     return folder
 

@@ -15,11 +15,13 @@ from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, StageEvent
 from live_avatar.geometry import LatentShape
 from live_avatar.image import fit_picture
+from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.numerics import choose_device, choose_precisions, repeatable
 from live_avatar.pipeline import Pipeline, PipelineOptions
 from live_avatar.portrait import load_portrait, motion_latents, reference_latent
 from live_avatar.render import render
 from live_avatar.take import PromptSpan
+from live_avatar.vae import block_decoder
 from tests.render_material import CHECKPOINT, GOLDEN, PORTRAIT, golden_pipeline, make_job, never
 
 LORA = str(GOLDEN / "lora" / "liveavatar.safetensors")
@@ -33,6 +35,11 @@ def golden() -> dict[str, torch.Tensor]:
 
 def load(checkpoint: Path = CHECKPOINT, lora: str | None = None, precision: str = "fp32") -> Pipeline:
     return Pipeline.load(PipelineOptions(checkpoint, lora, "cpu", precision))  # type: ignore[arg-type]
+
+
+def plain_network(pipeline: Pipeline) -> CausalAvatarTransformer:
+    assert isinstance(pipeline.denoiser, CausalAvatarTransformer)
+    return pipeline.denoiser
 
 
 def test_loading_tells_how_far_it_is() -> None:
@@ -50,8 +57,8 @@ def test_the_lora_is_merged_on_the_way_in() -> None:
     factors = load_file(LORA)
     name = "blocks.0.self_attn.q"
     down, up = (next(v for k, v in factors.items() if f"{name}.lora_{side}" in k).float() for side in "AB")
-    before = plain.transformer.get_parameter(f"{name}.weight")
-    after = merged.transformer.get_parameter(f"{name}.weight")
+    before = plain_network(plain).get_parameter(f"{name}.weight")
+    after = plain_network(merged).get_parameter(f"{name}.weight")
     torch.testing.assert_close(after, before + 0.5 * up @ down)
     assert not torch.equal(after, before)
     assert merged.lora_path == Path(LORA)
@@ -170,14 +177,14 @@ def test_a_render_equals_the_reference_from_files_to_pixels(
     golden: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures: list[torch.Tensor] = []
-    to_frames = render_run._to_frames
 
-    def keep(block: torch.Tensor) -> object:
+    def keep(block: torch.Tensor) -> torch.Tensor:
         pictures.append(block.clone())
-        return to_frames(block)
+        return to_bytes(block)
 
+    to_bytes = block_decoder.to_bytes
     monkeypatch.setattr(render_run, "SeededDraws", GoldenDraws)
-    monkeypatch.setattr(render_run, "_to_frames", keep)
+    monkeypatch.setattr(block_decoder, "to_bytes", keep)
     job = make_job(
         tmp_path / "video.mp4", prompts=(PromptSpan(0, PROMPT),), infer_frames=24, sample_steps=4, num_clip=2
     )

@@ -23,22 +23,23 @@ from live_avatar.events import BlockEvent
 from live_avatar.file_facts import read_model_sizes, sound_seconds
 from live_avatar.footprint import ModelSizes, kv_cache_bytes, memory_use, operations
 from live_avatar.geometry import LatentShape, choose_output_size
-from live_avatar.machine import GIB, Machine
+from live_avatar.machine import Machine
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.planner import (
     Plan,
     actual_precisions,
-    largest_size,
     make_plan,
     plan,
 )
 from live_avatar.render import RenderJob
+from live_avatar.size_fit import largest_size
 from live_avatar.speed_record import Speed, SpeedKey, SpeedMeter, cache_folder, read_speed, write_speed
 from live_avatar.take import PromptSpan
 from live_avatar.vae import VideoVae
 from live_avatar.vae.config import VaeConfig
 from tests.cli_material import CKPT, PORTRAIT, tone
 
+GIB = 2**30
 ROOT = Path(__file__).parent.parent
 MACHINE = Machine("cpu", "test processor", 16 * GIB, 12 * GIB, 2, native_bf16=False)
 PUBLISHED = DitConfig(

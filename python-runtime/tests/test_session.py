@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from live_avatar.model.transformer import TimeConditions, block_positions
 from live_avatar.noise import SeededDraws, reference_frame
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.vae.block_decoder import PlainDecoder
+from live_avatar.vae.frame_copies import PendingFrames
 from live_avatar.verify.cases_model import PassRecorder
 from live_avatar.verify.golden import Golden
 from training.video_forward import WindowConditions, prepare_window, window_velocity
@@ -66,7 +69,9 @@ def make_session(
     settings = SessionSettings(
         LatentShape(SIDE, SIDE, infer_frames), make_schedule(steps), rounding, anchor_clip=anchor_clip
     )
-    return Session(golden.transformer, golden.vae, settings, Conditions(**(values | changes)), SeededDraws(7))
+    return Session(
+        golden.transformer, PlainDecoder(golden.vae), settings, Conditions(**(values | changes)), SeededDraws(7)
+    )
 
 
 def advance(session: Session, blocks: int) -> list[Tensor]:
@@ -147,15 +152,18 @@ def test_the_same_draws_give_the_same_pictures(golden: Golden) -> None:
 
 def test_a_clip_comes_block_by_block(golden: Golden) -> None:
     session, told = make_session(golden, 36), list[int]()
-    frames = list(session.next_clip(on_block=told.append))
-    assert [tuple(part.shape) for part in frames] == [(BLOCK_FRAMES, 3, 64, 64)] * 3
-    assert all(part.dtype == torch.float32 and part.abs().max() <= 1 for part in frames)
+    blocks = [pending.take() for pending in session.next_clip(on_block=told.append)]
+    assert [len(frames) for frames in blocks] == [BLOCK_FRAMES] * 3
+    assert all(frame.shape == (64, 64, 3) and frame.dtype == np.uint8 for frames in blocks for frame in frames)
+    pictures = torch.cat(advance(make_session(golden, 36), 3))
+    truncated = ((pictures + 1) / 2 * 255).to(torch.uint8).permute(0, 2, 3, 1)
+    assert np.array_equal(np.stack([frame for frames in blocks for frame in frames]), truncated.numpy())
     assert (told, session.block, session.clip) == ([0, 1, 2], 3, 1)
 
 
 def test_a_clip_stops_between_blocks(golden: Golden) -> None:
     session = make_session(golden, 36)
-    frames: list[Tensor] = []
+    frames: list[PendingFrames] = []
     with pytest.raises(Cancelled):
         frames.extend(session.next_clip(should_stop=lambda: session.block == 2))
     assert session.block == 2

@@ -120,6 +120,33 @@ def test_saving_takes_at_most_a_twentieth_of_the_time(tmp_path: Path, monkeypatc
     assert store.total_seconds == 2.0
 
 
+def test_a_large_state_waits_until_it_has_paid_for_itself(tmp_path: Path) -> None:
+    """25 GB after the first clip would stop the video for half a minute."""
+    clock = Clock()
+    store = StateStore(tmp_path, clock=clock)
+    assert not store.due(25 * 10**9)
+    clock.now += 499.0
+    assert not store.due(25 * 10**9)
+    clock.now += 2.0
+    assert store.due(25 * 10**9)
+
+
+def test_caches_in_small_types_come_back(tmp_path: Path) -> None:
+    codes = torch.randn(3, 5).to(torch.float8_e4m3fn)
+    saved = SavedSession(
+        {"cache.key": codes, "cache.scaled": torch.ones(1, dtype=torch.int32)}, 4, "a", True, flight_steps=(2, 1)
+    )
+    store = StateStore(tmp_path)
+    store.save(saved, 1, HASHES[0])
+    state = store.find(HASHES, at_most=1)
+    assert state is not None
+    loaded = store.load(state)
+    assert loaded.tensors["cache.key"].dtype == torch.float8_e4m3fn
+    assert torch.equal(loaded.tensors["cache.key"].view(torch.uint8), codes.view(torch.uint8))
+    assert torch.equal(loaded.tensors["cache.scaled"], saved.tensors["cache.scaled"])
+    assert loaded.flight_steps == (2, 1)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
 def test_a_full_disk_is_reported_keeps_the_older_state_and_is_not_retried_at_once(tmp_path: Path) -> None:
     import resource

@@ -60,7 +60,7 @@ def prompts(changed_from: int | None) -> tuple[PromptSpan, ...]:
 @pytest.fixture
 def every_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state after every clip, whatever saving costs on this machine."""
-    monkeypatch.setattr("live_avatar.state_store.StateStore.due", lambda self: True)
+    monkeypatch.setattr("live_avatar.state_store.StateStore.due", lambda self, size=0: True)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from live_avatar.checkpoint.layout import CheckpointLayout
-from live_avatar.checkpoint.tensors import TensorSource, open_weights
+from live_avatar.checkpoint.source import TensorSource
+from live_avatar.checkpoint.tensors import open_weights
 from live_avatar.errors import UserError
 from live_avatar.text import MAX_TOKENS, PromptTokenizer, TextEncoder, clean_prompt
 

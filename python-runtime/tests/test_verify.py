@@ -187,7 +187,7 @@ def swap_adaptive_norm(patch: pytest.MonkeyPatch) -> None:
 
 
 def adaptive_epsilon(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(audio_injector, "_ADAPTIVE_EPS", 1e-6)
+    patch.setattr(audio_injector, "ADAPTIVE_EPS", 1e-6)
 
 
 def one_cache_for_all_steps(patch: pytest.MonkeyPatch) -> None:

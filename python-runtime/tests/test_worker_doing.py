@@ -25,11 +25,11 @@ def test_what_goes_on_is_what_follows_the_last_news() -> None:
     seen = []
     for event in (
         clip(0, reused=True),
-        StageEvent("prefill", 0, 1, "Giving the portrait"),
+        StageEvent("prefill", 0, 1, "Giving the portrait", "X"),
         BlockEvent(1, 0, 2, 0.1),
         BlockEvent(1, 1, 2, 0.1),
         clip(1),
-        StageEvent("save", 0, 1, "Saving the state"),
+        StageEvent("save", 0, 1, "Saving the state", "X"),
         StateEvent(1, "s", 1, 0.1),
         BlockEvent(2, 1, 2, 0.1),
         DoneEvent(None, 72, 1.0, 1.0),

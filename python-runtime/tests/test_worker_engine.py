@@ -10,7 +10,7 @@ import torch
 
 from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent
-from live_avatar.machine import GIB, Machine
+from live_avatar.machine import Machine
 from live_avatar.protocol.messages import LoadedModel
 from live_avatar.protocol.plan import plan_as_json
 from live_avatar.protocol.requests import ModelChoice
@@ -18,6 +18,8 @@ from live_avatar.take import Precision
 from live_avatar.worker.engine import Engine
 from tests.render_material import CHECKPOINT, GOLDEN, SPEECH, make_job, never
 from tests.worker_client import validator
+
+GIB = 2**30
 
 
 @pytest.fixture(autouse=True)

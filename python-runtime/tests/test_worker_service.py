@@ -59,7 +59,7 @@ class ScriptedEngine:
     def load(self, choice: ModelChoice, on_event: EventSink) -> bool:
         if self.load_error is not None:
             raise self.load_error
-        on_event(StageEvent("load", 0, 100, "half"))
+        on_event(StageEvent("load", 0, 100, "half", "X"))
         fresh = self.loaded is None
         self.loaded = {
             "ckpt_dir": str(choice.ckpt_dir),
@@ -241,9 +241,9 @@ def test_a_cancel_before_the_first_block_is_obeyed_at_the_next_stage(talk: Talk)
     asked = threading.Event()
 
     def listen(job: RenderJob, on_event: EventSink, should_stop: Callable[[], bool]) -> RenderResult:
-        on_event(StageEvent("audio", 0, 9, "Listening"))
+        on_event(StageEvent("audio", 0, 9, "Listening", "X"))
         assert asked.wait(_PATIENCE)
-        on_event(StageEvent("audio", 1, 9, "Listening"))
+        on_event(StageEvent("audio", 1, 9, "Listening", "X"))
         return result(job)
 
     conversation = talk(listen)
@@ -261,7 +261,7 @@ def test_a_cancel_during_the_join_lets_the_video_be_finished(talk: Talk) -> None
 
     def join(job: RenderJob, on_event: EventSink, should_stop: Callable[[], bool]) -> RenderResult:
         assert asked.wait(_PATIENCE)
-        on_event(StageEvent("join", 1, 9, "Joining"))
+        on_event(StageEvent("join", 1, 9, "Joining", "X"))
         return result(job)
 
     conversation = talk(join)
@@ -306,7 +306,7 @@ def test_shutdown_stops_a_load(talk: Talk) -> None:
     def load(choice: ModelChoice, on_event: EventSink) -> bool:
         started.set()
         assert release.wait(_PATIENCE)
-        on_event(StageEvent("load", 1, 100, ""))
+        on_event(StageEvent("load", 1, 100, "", "X"))
         return True
 
     conversation.engine.load = load  # type: ignore[method-assign]

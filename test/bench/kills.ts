@@ -4,25 +4,33 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProjectDocument } from "../../electron/contract/document/project-document.schema.ts";
 import { decodedFrames } from "../process/support/decoded-frames.ts";
+import { startBrowser } from "../support/browser.ts";
 import { runningProcesses } from "../support/processes.ts";
 import { startStudio, type Studio } from "../support/studio.ts";
 import { connectTo, type StudioClient } from "../support/studio-client.ts";
+import { openEditingWindow } from "./kills-page.ts";
 
 /**
- * Kills the server and its worker at random moments while a project is edited and rendered, and counts what was lost:
- * `npm run bench -- kills [times]`. Ends with 1 when anything was.
+ * Kills the page's renderer process, the worker and the server at random moments while a project is edited and rendered, and counts what was lost:
+ * `npm run bench -- kills [times]`. Ends with 1 when anything was. The page is a real one in Chromium, edited by its keys.
  */
 const times = Number(process.argv[2] ?? 20);
 const EDIT_EVERY_MILLISECONDS = 100;
 /** What the studio promises: an edit this old survives. */
 const SAFE_EDIT_MILLISECONDS = 1_000;
 const LONGEST_WAIT_MILLISECONDS = 2_000;
+/** So that a window that is killed has edits of more than a second ago to lose. */
+const LEAST_EDITING_MILLISECONDS = 1_500;
 
 const dataFolder = mkdtempSync(join(tmpdir(), "avatar-studio-kills-"));
 const losses: string[] = [];
-const killed = { server: 0, worker: 0 };
+let lossesTold = 0;
+let windowWords = "";
+const killed = { renderer: 0, server: 0, worker: 0 };
 let edits = 0;
 let clipsSeen = 0;
+/** Edits of the last second before a renderer was killed that are gone: allowed, and told. */
+let unsafeEditsLost = 0;
 
 /** The project as a page would hold it; every seed is another render. */
 interface Page {
@@ -94,8 +102,33 @@ function compareClips(before: Awaited<ReturnType<typeof finishedClips>>, after: 
   if (lost > 0) losses.push(`${when}: ${String(lost)} finished clips lost`);
 }
 
+/** A window edits alone until its process is killed; the server, the render and the next window know nothing of it. */
+async function killRenderer(studio: Studio, page: Page, round: number): Promise<void> {
+  const window = await openEditingWindow(browser, await studio.newLink(), page.projectId, `Round ${String(round)}`);
+  await sometimesForClips(page);
+  await delay(LEAST_EDITING_MILLISECONDS + Math.random() * LONGEST_WAIT_MILLISECONDS);
+  const before = await finishedClips(page);
+  const killedAt = await window.kill(round % 2 === 0 ? "crash" : "SIGKILL");
+  killed.renderer += 1;
+  await window.close();
+  edits += window.made.length;
+  if (window.made.length === 0) losses.push(`renderer kill ${String(round)}: no edit was made before it`);
+  const { document, revision } = await page.client.rpc.projects.open({ kind: "id", projectId: page.projectId });
+  // A later edit names the marker of an earlier one anew: the newest tells how far the project was saved.
+  const names = new Set(document.markers.map((marker) => marker.label));
+  const kept = window.made.findLastIndex(({ name }) => names.has(name)) + 1;
+  const safe = window.made.filter(({ at }) => killedAt - at > SAFE_EDIT_MILLISECONDS).length;
+  if (kept < safe) losses.push(`renderer kill ${String(round)}: ${String(safe)} edits were older than a second, ${String(kept)} are left`);
+  unsafeEditsLost += Math.min(window.made.length - safe, window.made.length - kept);
+  windowWords = `${String(kept)} of ${String(safe)} safe edits, ${String(before.hashes.length)} clips`;
+  compareClips(before, await finishedClips(page), `renderer kill ${String(round)}`);
+  page.document = { ...document, markers: [] };
+  page.revision = revision;
+}
+
 const workerOf = (studio: Studio): number | undefined => studio.family().find(({ command }) => command.includes("live_avatar.worker"))?.pid;
 
+const browser = await startBrowser();
 const studios: Studio[] = [];
 async function start(): Promise<Studio> {
   const studio = await startStudio({ dataFolder });
@@ -115,6 +148,8 @@ try {
   let studio = first;
   for (let round = 1; round <= times; round += 1) {
     await ensureRendering(page);
+    // The window of a user, alone: another one that edits the same project would make it ask.
+    await killRenderer(studio, page, round);
     let going = true;
     const editing = keepEditing(page, () => going);
     // The worker: the server lives, edits go on, the job goes on by itself.
@@ -147,7 +182,9 @@ try {
     if (edit < safe) losses.push(`server kill ${String(round)}: edit ${String(safe)} was older than a second, ${String(edit)} is what is left`);
     compareClips(beforeServer, await finishedClips(page), `server kill ${String(round)}`);
     await ensureWorkerGone(old, round);
-    console.log(`round ${String(round)} of ${String(times)}: edit ${String(edit)} of ${String(safe)} safe ones, ${String(beforeServer.hashes.length)} clips, ${String(losses.length)} losses`);
+    console.log(`round ${String(round)} of ${String(times)}: edit ${String(edit)} of ${String(safe)} safe ones, ${String(beforeServer.hashes.length)} clips; window: ${windowWords}; ${String(losses.length)} losses`);
+    for (const loss of losses.slice(lossesTold)) console.log(`  ${loss}`);
+    lossesTold = losses.length;
   }
 
   await waitUntilIdle(page);
@@ -161,11 +198,13 @@ try {
   page.client.close();
   await studio.stop();
 } finally {
+  await browser.close();
   for (const one of studios) await one.clean();
   rmSync(dataFolder, { recursive: true, force: true });
 }
 
-console.log(`killed: server ${String(killed.server)}, worker ${String(killed.worker)} times; ${String(edits)} edits, ${String(clipsSeen)} clips looked at`);
+console.log(`killed: renderer ${String(killed.renderer)}, worker ${String(killed.worker)}, server ${String(killed.server)} times; ${String(edits)} edits, ${String(clipsSeen)} clips looked at`);
+console.log(`edits of the last second before a renderer was killed that are gone, as is allowed: ${String(unsafeEditsLost)}`);
 console.log(losses.length === 0 ? "nothing was lost, no process was left" : losses.join("\n"));
 process.exitCode = losses.length === 0 ? 0 : 1;
 

@@ -11,15 +11,18 @@ export interface ExportedFile {
   readonly name: string;
 }
 
-/** Exports by the dialog, as the browser's download. `format` is what the dialog calls it. The file is removed when the test ends. */
-export async function exportFile(page: Page, format: string, prepare: () => Promise<void> = () => Promise.resolve()): Promise<ExportedFile> {
+/**
+ * Exports by the dialog, as the browser's download. `format` is what the dialog calls it, `fetch` the button that gives the file, `start` the one that begins.
+ * The file is removed when the test ends.
+ */
+export async function exportFile(page: Page, format: string, prepare: () => Promise<void> = () => Promise.resolve(), fetch = "Save the file", start = "Export"): Promise<ExportedFile> {
   await page.getByRole("button", { name: "Export", exact: true }).click();
   const dialog = page.getByRole("dialog", { name: "Export" });
   await dialog.getByRole("combobox", { name: "Format" }).click();
   await page.getByRole("option", { name: format }).click();
   await prepare();
-  await dialog.getByRole("button", { name: "Export", exact: true }).click();
-  const save = dialog.getByRole("button", { name: "Save the file" });
+  await dialog.getByRole("button", { name: start, exact: true }).click();
+  const save = dialog.getByRole("button", { name: fetch });
   await save.waitFor({ timeout: RENDER_MILLISECONDS });
   const started = page.waitForEvent("download");
   await save.click();

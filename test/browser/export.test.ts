@@ -3,8 +3,8 @@ import { describe, expect } from "vitest";
 import { decodePictures, distinctPictures, indexOfNearest, probeStreams } from "../support/pictures.ts";
 import { exportFile } from "./export-file.ts";
 import { CLIPS, test } from "./rendered-studio.ts";
-import { CLIP } from "./small-video.ts";
-import { frameTeller, goToFrame } from "./studio-page.ts";
+import { CLIP, EVENING } from "./small-video.ts";
+import { frameTeller, FRESH, goToFrame, RENDER_MILLISECONDS, untilClips } from "./studio-page.ts";
 
 const FRAMES = CLIPS * CLIP;
 
@@ -23,6 +23,102 @@ function boxesOf(path: string): string[] {
     closeSync(file);
   }
 }
+
+const WORDS = "1\n00:00:00,500 --> 00:00:02,000\nGood day\n\n2\n00:00:03,000 --> 00:00:09,000\nAnd goodbye\n";
+const captionsFile = (name: string, content: string) => ({ name, mimeType: "application/x-subrip", buffer: Buffer.from(content) });
+
+describe("captions", () => {
+  test("are dropped on the assets, kept in the project, and go beside the video or into it", async ({ openCopy, rendered: { client } }) => {
+    const { page, document, projectId } = await openCopy();
+    const drop = async (name: string, content: string) => {
+      const data = await page.evaluateHandle(([file, text]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([text], file, { type: "" }));
+        return transfer;
+      }, [name, content] as const);
+      await page.getByRole("tabpanel").locator("> div").dispatchEvent("drop", { dataTransfer: data });
+    };
+    // Dropped where portraits are: it goes where it belongs.
+    await drop("broken.srt", "1\n00:00:01,000 -> 00:00:02,000\nHello\n");
+    await page.getByText('Line 2 should hold times such as 00:00:01,000 --> 00:00:04,000, and holds "00:00:01,000 -> 00:00:02,000".').waitFor();
+    await drop("words.srt", WORDS);
+    await page.getByRole("list", { name: "Captions" }).getByText("2 captions, up to 0:09").waitFor();
+    await expect.poll(async () => (await document()).media.map((media) => [media.kind, media.name])).toContainEqual(["captions", "words.srt"]);
+    expect((await document()).media).toHaveLength(3);
+    // It moves with the project.
+    const { url } = await client.rpc.projects.collect({ projectId, target: { kind: "download" } });
+    const archive = Buffer.from(await (await client.fetch(url ?? "")).arrayBuffer());
+    expect(archive.includes(Buffer.from(WORDS))).toBe(true);
+
+    const dialog = page.getByRole("dialog", { name: "Export" });
+    const besides = await exportFile(page, "MP4 video", async () => {
+      await dialog.getByRole("combobox", { name: "Captions" }).getByText("words.srt").waitFor();
+    }, "Save the captions");
+    expect(besides.name).toMatch(/^Four clips copy( \d)? \(preview\)\.srt$/);
+    expect(readFileSync(besides.path, "utf8")).toBe("1\n00:00:00,500 --> 00:00:02,000\nGood day\n\n2\n00:00:03,000 --> 00:00:03,840\nAnd goodbye\n");
+
+    const inside = await exportFile(page, "MP4 video", async () => {
+      await dialog.getByRole("radio", { name: "Track in the video" }).click();
+    });
+    expect(probeStreams(inside.path).map((stream) => stream.codec_name)).toEqual(["h264", "aac", "mov_text"]);
+  });
+
+  test("are added in the export dialog, for a file of their own, cut to the range", async ({ openCopy }) => {
+    const { page } = await openCopy();
+    await goToFrame(page, 25);
+    await page.keyboard.press("i");
+    await goToFrame(page, 85);
+    await page.keyboard.press("o");
+    const { path, name } = await exportFile(page, "Captions", async () => {
+      const dialog = page.getByRole("dialog", { name: "Export" });
+      await dialog.locator("input[type=file]").setInputFiles(captionsFile("not.srt", "nothing"));
+      await dialog.getByRole("alert").getByText("CAPTIONS_UNREADABLE").waitFor();
+      await dialog.locator("input[type=file]").setInputFiles(captionsFile("words.srt", WORDS));
+      await dialog.getByRole("combobox", { name: "Captions" }).getByText("words.srt").waitFor();
+      await dialog.getByRole("radio", { name: "WebVTT" }).click();
+      await dialog.getByRole("switch", { name: "Only between the in and out points" }).click();
+    });
+    expect(name).toMatch(/\.vtt$/);
+    expect(readFileSync(path, "utf8")).toBe("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nGood day\n\n00:00:02.000 --> 00:00:02.440\nAnd goodbye\n");
+  });
+});
+
+describe("clips that are out of date", () => {
+  test("are named, and exported as they are only when the user says so; or rendered first", async ({ openCopy }) => {
+    const { page } = await openCopy();
+    const before = await exportFile(page, "MP4 video");
+    const prompts = page.getByRole("listbox", { name: /^Prompt, segments: / });
+    await prompts.focus();
+    await page.keyboard.press("ArrowDown");
+    await goToFrame(page, 2 * CLIP);
+    await page.keyboard.press("Control+b");
+    await prompts.and(page.getByLabel(/segments: 2$/)).focus();
+    await page.keyboard.press("End");
+    await page.getByRole("textbox", { name: "What is to be seen" }).fill(EVENING);
+    await page.keyboard.press("Escape");
+    const dialog = page.getByRole("dialog", { name: "Export" });
+    const opened = async () => {
+      await page.getByRole("button", { name: "Export", exact: true }).click();
+      await dialog.waitFor();
+    };
+    await untilClips(page, [FRESH, FRESH, /^out of date/, /^out of date/]);
+    await opened();
+    await dialog.getByText("2 of 4 clips are out of date: 3–4.").waitFor();
+    await dialog.getByText("Out of date because of: another prompt").waitFor();
+    expect(await dialog.getByRole("button", { name: "Export", exact: true }).count()).toBe(0);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    const anyway = await exportFile(page, "MP4 video", () => Promise.resolve(), "Save the file", "Export anyway");
+    // The same pictures as before the edit.
+    expect(decodePictures(anyway.path)).toEqual(decodePictures(before.path));
+
+    await opened();
+    await dialog.getByRole("button", { name: "Render them first" }).click();
+    // The dialog waits for the render, then exports like any other.
+    await dialog.getByRole("button", { name: "Export", exact: true }).click({ timeout: RENDER_MILLISECONDS });
+    await dialog.getByRole("button", { name: "Save the file" }).waitFor();
+  });
+});
 
 describe("a finished video is exported", () => {
   test("as MP4: picture and sound of equal length, playable from its first bytes, and it says that it is a preview", async ({ openCopy }) => {

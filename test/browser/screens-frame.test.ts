@@ -155,7 +155,7 @@ test("findings of the engine are told in Chinese, in every column", async ({ ope
   await client.rpc.settings.change({ language: "zh" });
   const page = await openPage();
   await page.goto(`${studio.origin}/#/new/${projectId}`);
-  for (const list of ["肖像检查", "声音检查", "提示词检查"]) {
+  for (const list of ["肖像检查", "语音检查", "提示词检查"]) {
     const findings = page.getByRole("list", { name: list }).getByRole("listitem");
     await findings.first().waitFor();
     for (const text of await findings.allTextContents()) expect(text).toMatch(/[\u4e00-\u9fff].*。/);

@@ -166,3 +166,20 @@ test("a fault of the material fails the job with its words, and the next job wor
   shop.document = whole;
   await shop.until(await shop.work.jobs.render("project", "preview", { kind: "range", start: 0, end: 24 }), "finished");
 });
+
+test("takes that left the timeline are deleted by hand, but not while a job renders one", async () => {
+  const whole = shop.document;
+  shop.document = { ...whole, settings: { ...whole.settings, baseSeed: 99 } };
+  const jobId = await shop.work.jobs.render("project", "preview", all);
+  await shop.until(jobId, "running", (state) => state.clipsDone >= 1);
+  shop.document = { ...whole, portraits: whole.portraits.map((portrait) => ({ ...portrait, id: "other" })) };
+  expect(await shop.work.removeUnusedRenders("project")).toMatchObject({ removedBytes: 0, unusedTakes: 0 });
+  expect(await shop.until(jobId, "finished")).toMatchObject({ clipsDone: CLIPS });
+  const { bytes, unusedBytes, unusedTakes } = await shop.work.renders("project");
+  // In both qualities.
+  expect([unusedTakes, unusedBytes]).toEqual([2, bytes]);
+  expect(await shop.work.removeUnusedRenders("project")).toEqual({ bytes: 0, unusedBytes: 0, unusedTakes: 0, removedBytes: bytes });
+  expect(await shop.work.outputsOf(shop.projectFolder)).toEqual([]);
+  expect(shop.published.slice(-2).map((output) => output.clips)).toEqual([[], []]);
+  shop.document = whole;
+});

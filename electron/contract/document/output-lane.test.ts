@@ -100,7 +100,7 @@ describe("why a clip is stale", () => {
 
 const fault: Fault = { code: "X", what: "", why: "", hint: "", field: null };
 const progress = { clipsDone: 0, clipsTotal: 8, clipsReused: 0 };
-const job = (state: Job["state"], createdAt = 1, scope: RenderScope = { kind: "all" }): Job => ({ id: "j", projectId: "project", projectName: "", createdAt, work: { kind: "render", quality: "final", scope }, state });
+const job = (state: Job["state"], createdAt = 1, scope: RenderScope = { kind: "all" }): Job => ({ id: "j", projectId: "project", projectName: "", createdAt, revision: 1, work: { kind: "render", quality: "final", scope }, state });
 const running = (takeId: string, clip: number): Job["state"] => ({ status: "running", ...progress, startedAt: 0, doing: "", takeId, clip, clipShare: 0.25, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 });
 const failed = (clip: number | null): Job["state"] => ({ status: "failed", ...progress, endedAt: 1, fault, clip });
 const queued: Job["state"] = { status: "queued", ...progress, resumes: false };
@@ -114,6 +114,18 @@ describe("jobs in the output lane", () => {
     expect(states(shown)).toBe("fresh fresh rendering queued queued fresh fresh queued");
     expect(shown.cells[2]?.state).toEqual({ kind: "rendering", share: 0.25, contentHash: null });
     expect(states(lane(job(queued)))).toBe("fresh fresh queued queued queued fresh fresh queued");
+  });
+
+  it("lets no clip wait for a job that began before the clip was edited", () => {
+    const now = edited(document, { type: "setPromptText", id: "t2", text: "Something else." });
+    const shown = (ofJob: ProjectDocument): string => states(outputLane(now, [], [job(queued)], "final", new Map([["j", ofJob]])));
+    expect(shown(document)).toBe("queued queued empty empty empty empty empty empty");
+    // Read from the disk it is another object, and says the same.
+    expect(shown(structuredClone(now))).toBe("queued ".repeat(8).trim());
+    expect(states(outputLane(now, [], [job(queued)], "final"))).toBe("queued ".repeat(8).trim());
+    // A take that the job does not know.
+    const withoutTakes = { ...document, portraits: [] };
+    expect(shown(withoutTakes)).toBe("empty ".repeat(8).trim());
   });
 
   it("knows how far a range goes", () => {
@@ -134,7 +146,7 @@ describe("jobs in the output lane", () => {
     const others: Job[] = [
       { ...job(queued), projectId: "other" },
       { ...job(queued), work: { kind: "render", quality: "preview", scope: { kind: "all" } } },
-      { ...job(queued), work: { kind: "export", quality: "final", fileName: "x.mp4", request: { format: "srt" } } },
+      { ...job(queued), work: { kind: "export", quality: "final", fileName: "x.mp4", request: { format: "wav", range: null } } },
     ];
     expect(states(lane(...others))).toBe("fresh fresh empty empty empty fresh fresh empty");
   });

@@ -22,6 +22,8 @@ const mediaCommon = {
 export const mediaFileSchema = z.discriminatedUnion("kind", [
   z.looseObject({ kind: z.literal("image"), ...mediaCommon, width: z.int().min(1), height: z.int().min(1) }),
   z.looseObject({ kind: z.literal("audio"), ...mediaCommon, samples: z.int().min(1), sampleRate: z.int().min(1).max(768_000), channels: z.int().min(1).max(64) }),
+  /** SubRip or WebVTT; its times count from the timeline's start. `captions` says how many there are, `milliseconds` when the last one ends. */
+  z.looseObject({ kind: z.literal("captions"), ...mediaCommon, captions: z.int().min(1), milliseconds: z.int().min(1) }),
 ]);
 
 const segmentCommon = { id: idSchema, start: frame, duration };
@@ -87,6 +89,7 @@ export const projectDocumentSchema = z.looseObject({
 export type MediaFile = z.infer<typeof mediaFileSchema>;
 export type ImageFile = Extract<MediaFile, { kind: "image" }>;
 export type AudioFile = Extract<MediaFile, { kind: "audio" }>;
+export type CaptionsFile = Extract<MediaFile, { kind: "captions" }>;
 export type PortraitSegment = z.infer<typeof portraitSegmentSchema>;
 export type PromptSegment = z.infer<typeof promptSegmentSchema>;
 export type AudioSegment = z.infer<typeof audioSegmentSchema>;

@@ -169,11 +169,11 @@ describe("for any timeline", () => {
     let changedClips = 0;
     fc.assert(
       fc.property(shortDocument, timelineEdit, (random, edit) => {
-        fc.pre(random.media.every((media) => media.kind === "image" || media.sampleRate % 25 === 0 || media.id === "odd"));
+        fc.pre(random.media.every((media) => media.kind !== "audio" || media.sampleRate % 25 === 0 || media.id === "odd"));
         const before = { ...random, audioTracks: random.audioTracks.map((track) => ({ ...track, segments: track.segments.filter((segment) => segment.mediaId !== "odd") })) };
         const after = tryEdit(before, edit, counter("e"));
         fc.pre(framesOfProject(after) <= 1_200 && after.settings.inferFrames === before.settings.inferFrames && !JSON.stringify(after.audioTracks).includes('"odd"'));
-        fc.pre(after.media.every((media) => media.kind === "image" || media.sampleRate % 25 === 0 || media.id === "odd"));
+        fc.pre(after.media.every((media) => media.kind !== "audio" || media.sampleRate % 25 === 0 || media.id === "odd"));
         const { inferFrames } = before.settings;
         const [naiveBefore, naiveAfter] = [naiveTakes(before), naiveTakes(after)];
         const [takesBefore, takesAfter] = [allIngredients(before), allIngredients(after)];

@@ -3,6 +3,7 @@ import type { ProjectDocument } from "../../contract/document/project-document.s
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { Job, JobState } from "../../contract/jobs.schema.ts";
 import { type MachineReport, type Model, setupCheckSchema, type WorkerState } from "../../contract/machine.schema.ts";
+import { say } from "../common/say.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { silentLogger } from "../common/logger.ts";
 import { createDiagnostics, type DiagnosticsPorts } from "./diagnostics.ts";
@@ -12,7 +13,7 @@ import { findTroubles, type TroubleFacts } from "./troubles.ts";
 
 const fault = (code: string): Fault => ({ code, what: "What.", why: "Why.", hint: "Hint.", field: null });
 const counts = { clipsDone: 3, clipsTotal: 9, clipsReused: 0 };
-const job = (state: JobState, id = "j1"): Job => ({ id, projectId: "p", projectName: "Geheim", createdAt: 0, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, state });
+const job = (state: JobState, id = "j1"): Job => ({ id, projectId: "p", projectName: "Geheim", createdAt: 0, revision: 1, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, state });
 const failed = (code: string): Job => job({ status: "failed", ...counts, endedAt: 1, fault: fault(code), clip: 3 });
 const running = job({ status: "running", ...counts, startedAt: 0, doing: "Clip 4", takeId: null, clip: 4, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 30 });
 
@@ -60,7 +61,7 @@ describe("troubles", () => {
   });
 
   test("a worker that hangs is named with what it did; one that is only busy is not", () => {
-    const worker: WorkerState = { status: "busy", doing: "Clip 4, block 2.", jobId: "j1" };
+    const worker: WorkerState = { status: "busy", doing: say("CLIP_BLOCK", "Clip {clip}, block {block}", { clip: 4, block: 2 }), jobId: "j1" };
     expect(found({ worker, workerSilentSeconds: 5, jobs: [running] })).toEqual([]);
     expect(found({ worker, workerSilentSeconds: 40, jobs: [running] })).toEqual([["ENGINE_HANGS", "restart-worker", "j1"]]);
     expect(findTroubles({ ...quiet, worker, workerSilentSeconds: 40 })[0]?.fault.why).toContain("Clip 4, block 2.");
@@ -86,7 +87,7 @@ describe("troubles", () => {
   });
 
   test("every text is a sentence", () => {
-    const all = findTroubles({ ...quiet, worker: { status: "busy", doing: "It works.", jobId: null }, workerSilentSeconds: 99, machine: { ...machine, disk: { ...machine.disk, freeBytes: 1 }, memory: { totalBytes: 1e9, availableBytes: 1 } }, port: { wanted: 1, used: 2, holder: null } });
+    const all = findTroubles({ ...quiet, worker: { status: "busy", doing: say("X", "It works."), jobId: null }, workerSilentSeconds: 99, machine: { ...machine, disk: { ...machine.disk, freeBytes: 1 }, memory: { totalBytes: 1e9, availableBytes: 1 } }, port: { wanted: 1, used: 2, holder: null } });
     expect(all.length).toBe(4);
     for (const { fault: { what, why, hint } } of all) for (const text of [what, why, hint]) expect(text).toMatch(/^[A-Z0-9].*\.$/s);
   });
@@ -106,7 +107,7 @@ describe("the ladder", () => {
 });
 
 describe("set-up lines", () => {
-  const facts = { machine, runtime: { kind: "ok", text: "Python 3.11" }, ffmpeg: { kind: "failed", fault: fault("FFMPEG_MISSING") }, worker: ready, models: [demo], defaultModelId: "demo" } as const;
+  const facts = { machine, runtime: { kind: "ok", said: say("CHECK_RUNTIME", "Python {python}", { python: "3.11" }) }, ffmpeg: { kind: "failed", fault: fault("FFMPEG_MISSING") }, repairing: null, worker: ready, models: [demo], defaultModelId: "demo" } as const;
   const states = (more: Partial<Parameters<typeof setupChecksOf>[0]>): string[] => setupCheckSchema.array().parse(setupChecksOf({ ...facts, ...more })).map(({ id, state }) => `${id} ${state.kind}${state.kind === "failed" ? ` ${String(state.fix)}` : ""}`);
 
   test("say what is there, what is not, and what helps", () => {
@@ -158,7 +159,8 @@ describe("helping", () => {
         privateValues: () => Promise.resolve({ folders: ["/home/geheim"], names: ["Geheim"], prompts: ["A tall woman"] }),
       },
       checkProject: () => Promise.resolve([{ code: "IMAGE_SMALL", severity: "warning", measured: "300 pixels", wanted: "at least 512", text: "The picture is small." }]),
-      verifyRuntime: () => Promise.resolve("Python 3.11, engine 0.1.0"),
+      verifyRuntime: () => Promise.resolve(say("CHECK_RUNTIME", "Python 3.11, engine 0.1.0")),
+      repairRuntime: () => Promise.resolve(),
       ffmpeg: () => Promise.resolve("9.0.2"),
       clearCaches: () => Promise.resolve(2.5e9),
       port: () => null,
@@ -200,8 +202,13 @@ describe("helping", () => {
 
   test("the set-up page is followed while somebody looks, and its buttons work", async () => {
     let broken = true;
+    let endRepair = (): void => undefined;
     const { diagnostics, done } = made({
       worker: { ...world().ports.worker, state: () => ({ status: "failed", fault: fault("X") }), restart: () => done.push("restart") },
+      repairRuntime: (onStep) => {
+        onStep("installing PyTorch");
+        return new Promise((resolve) => (endRepair = resolve));
+      },
       ffmpeg: () => (broken ? Promise.reject(new FaultError(fault("FFMPEG_MISSING"))) : Promise.resolve("9")),
     });
     const stream = diagnostics.setupChecks();
@@ -214,7 +221,14 @@ describe("helping", () => {
     await until("ffmpeg", "failed");
     await diagnostics.fix("engine");
     expect(done).toEqual(["restart"]);
-    await expect(diagnostics.fix("ffmpeg")).rejects.toMatchObject({ fault: { code: "FIX_UNKNOWN" } });
+    const repaired = diagnostics.fix("ffmpeg");
+    // Both lines that hang on the runtime tell how far the repair is, then are asked anew.
+    let told = "";
+    while (!told.includes("Repairing the program: installing PyTorch")) told = JSON.stringify((await stream.next()).value);
+    expect(told.split('"kind":"checking","said":{"code":"REPAIRING"').length - 1).toBe(2);
+    endRepair();
+    await repaired;
+    expect(done).toEqual(["restart", "restart"]);
     await expect(diagnostics.fix("memory")).rejects.toMatchObject({ fault: { code: "FIX_UNKNOWN" } });
     broken = false;
     await stream.return();

@@ -1,11 +1,14 @@
 import { homedir, userInfo } from "node:os";
+import { bytesText } from "../../contract/byte-size.ts";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { Finding } from "../../contract/fault.schema.ts";
 import type { Job, RenderScope } from "../../contract/jobs.schema.ts";
 import type { MachineReport, Model, SetupCheck, WorkerState } from "../../contract/machine.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
 import { createLatestValue } from "../common/event-hub.ts";
 import { FaultError, faultOf } from "../common/fault-error.ts";
 import type { Logger } from "../common/logger.ts";
+import { say } from "../common/say.ts";
 import { lowerProjectSettings } from "./lower-settings.ts";
 import type { PrivacyChoice, PrivateValues } from "./private-text.ts";
 import { reportText } from "./report.ts";
@@ -40,8 +43,12 @@ export interface DiagnosticsPorts {
   };
   /** Findings about all files of a project and its prompts. */
   readonly checkProject: (projectId: string, quality: Quality) => Promise<readonly Finding[]>;
-  readonly verifyRuntime: () => Promise<string>;
-  /** Version in words; throws the fault. */
+  readonly verifyRuntime: () => Promise<Said>;
+  /**
+   * Puts the runtime in order and tells each step. Throws REPAIR_NOT_HERE, REPAIR_BUSY at once, REPAIR_FAILED in the end.
+   */
+  readonly repairRuntime: (onStep: (step: string) => void, signal: AbortSignal) => Promise<void>;
+  /** Its version; throws the fault. */
   readonly ffmpeg: () => Promise<string>;
   /** Throws away what can be made anew; answers the bytes that are free now. */
   readonly clearCaches: () => Promise<number>;
@@ -85,7 +92,7 @@ export function createDiagnostics(ports: DiagnosticsPorts): readonly [Diagnostic
       }
       case "free-disk": {
         const bytes = await ports.clearCaches();
-        return `${(bytes / 1e9).toFixed(1)} GB of decoded sound were thrown away; it is made anew when it is needed. Remove projects or exports that you do not need for more room.`;
+        return `${bytesText(bytes)} of decoded sound were thrown away; it is made anew when it is needed. Remove projects or exports that you do not need for more room.`;
       }
       default:
         throw new FaultError({ code: "ACTION_UNKNOWN", what: "This cannot be done here.", why: "The studio has no such action.", hint: "Reload the page." });
@@ -132,10 +139,12 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
   let models: readonly Model[] | null = null;
   let runtime: Asked = null;
   let ffmpeg: Asked = null;
+  let repairing: Said | null = null;
+  const closing = new AbortController();
   let watching: AbortController | null = null;
   let shown = "";
 
-  const lines = (): SetupCheck[] => setupChecksOf({ machine, runtime, ffmpeg, worker: ports.worker.state(), models, defaultModelId: ports.models.defaultId() });
+  const lines = (): SetupCheck[] => setupChecksOf({ machine, runtime, ffmpeg, repairing, worker: ports.worker.state(), models, defaultModelId: ports.models.defaultId() });
   const value = createLatestValue<SetupCheck[]>([], (listeners) => {
     if (listeners === 0) {
       watching?.abort();
@@ -169,7 +178,7 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
       runtime = answer;
       show();
     });
-    void asked(ports.ffmpeg).then((answer) => {
+    void asked(async () => say("CHECK_FFMPEG", "ffmpeg {version}.", { version: await ports.ffmpeg() })).then((answer) => {
       ffmpeg = answer;
       show();
     });
@@ -179,6 +188,21 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
     void follow(ports.machine.watch(signal), (event) => (machine = event));
     void follow(ports.models.watch(signal), (event) => (models = event));
     void follow(ports.worker.watch(signal), () => undefined);
+    ask();
+  };
+
+  /** Answers once the repair is done; the lines tell how far it is, also to windows that did not ask for it. */
+  const repair = async (): Promise<void> => {
+    const tell = (step: Said | null): void => {
+      repairing = step;
+      show();
+    };
+    try {
+      await ports.repairRuntime((step) => tell(say("REPAIRING", "Repairing the program: {step}", { step })), closing.signal);
+      ports.worker.restart();
+    } finally {
+      tell(null);
+    }
     ask();
   };
 
@@ -200,21 +224,23 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
           ask();
           return;
         case "repair-runtime":
+          return repair();
         case "choose-model":
         case null:
-          throw new FaultError({ code: "FIX_UNKNOWN", what: "This cannot be mended by a button here.", why: fix === "repair-runtime" ? "The runtime is set up by the program's installer, or from source by `npm run setup`." : "It needs your choice.", hint: fix === "choose-model" ? "Choose a model below." : "Follow the hint of the line." });
+          throw new FaultError({ code: "FIX_UNKNOWN", what: "This cannot be mended by a button here.", why: "It needs your choice.", hint: fix === "choose-model" ? "Choose a model below." : "Follow the hint of the line." });
       }
     },
     close: () => {
+      closing.abort();
       watching?.abort();
       value.close();
     },
   };
 }
 
-async function asked(question: () => Promise<string>): Promise<Asked> {
+async function asked(question: () => Promise<Said>): Promise<Asked> {
   try {
-    return { kind: "ok", text: await question() };
+    return { kind: "ok", said: await question() };
   } catch (error) {
     return { kind: "failed", fault: faultOf(error) };
   }

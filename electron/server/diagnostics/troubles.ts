@@ -1,3 +1,4 @@
+import { bytesText, GIGABYTE } from "../../contract/byte-size.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { Job } from "../../contract/jobs.schema.ts";
 import type { MachineReport, Model, WorkerState } from "../../contract/machine.schema.ts";
@@ -28,7 +29,7 @@ export interface Trouble {
 
 /** A heartbeat comes every two seconds; a machine under load may miss some. */
 const SILENT_SECONDS = 20;
-const LITTLE_DISK_BYTES = 2 * 1024 ** 3;
+const LITTLE_DISK_BYTES = 2 * GIGABYTE;
 const LITTLE_MEMORY_SHARE = 0.05;
 
 /** What is wrong, the most urgent first. Pure: the same facts give the same list. */
@@ -40,7 +41,7 @@ function ofWorker({ worker, workerSilentSeconds, workerLastWords, jobs }: Troubl
   const jobId = jobs.find((job) => job.state.status === "running")?.id ?? null;
   const silent = workerSilentSeconds >= SILENT_SECONDS;
   if (worker.status === "busy" && silent) {
-    return [trouble("ENGINE_HANGS", "The engine has stopped answering.", `It has said nothing for ${String(Math.round(workerSilentSeconds))} seconds. The last thing it did: ${worker.doing}`, "Restart the engine. Finished clips are kept, and the render goes on from there.", "restart-worker", jobId)];
+    return [trouble("ENGINE_HANGS", "The engine has stopped answering.", `It has said nothing for ${String(Math.round(workerSilentSeconds))} seconds. The last thing it did: ${worker.doing.text}.`, "Restart the engine. Finished clips are kept, and the render goes on from there.", "restart-worker", jobId)];
   }
   if (worker.status !== "failed" && worker.status !== "restarting") return [];
   const cause = causeInLog(workerLastWords);
@@ -111,8 +112,8 @@ function ofModels({ models }: TroubleFacts): Trouble[] {
 function ofMachine({ machine }: TroubleFacts): Trouble[] {
   if (machine === null) return [];
   const found: Trouble[] = [];
-  if (machine.disk.freeBytes < LITTLE_DISK_BYTES) found.push(trouble("DISK_NEARLY_FULL", "The disk is nearly full.", `${gigabytes(machine.disk.freeBytes)} are left where projects and clips are kept.`, "Free some space, or remove projects that are not needed any more.", "free-disk"));
-  if (machine.memory.availableBytes < machine.memory.totalBytes * LITTLE_MEMORY_SHARE) found.push(trouble("MEMORY_NEARLY_FULL", "The computer's memory is nearly full.", `${gigabytes(machine.memory.availableBytes)} of ${gigabytes(machine.memory.totalBytes)} are available.`, "Close other programs.", null));
+  if (machine.disk.freeBytes < LITTLE_DISK_BYTES) found.push(trouble("DISK_NEARLY_FULL", "The disk is nearly full.", `${bytesText(machine.disk.freeBytes)} are left where projects and clips are kept.`, "Free some space, or remove projects that are not needed any more.", "free-disk"));
+  if (machine.memory.availableBytes < machine.memory.totalBytes * LITTLE_MEMORY_SHARE) found.push(trouble("MEMORY_NEARLY_FULL", "The computer's memory is nearly full.", `${bytesText(machine.memory.availableBytes)} of ${bytesText(machine.memory.totalBytes)} are available.`, "Close other programs.", null));
   return found;
 }
 
@@ -124,8 +125,4 @@ function ofPort({ port }: TroubleFacts): Trouble[] {
 
 function trouble(code: string, what: string, why: string, hint: string, action: Trouble["action"], jobId: string | null = null): Trouble {
   return { fault: { code, what, why, hint, field: null }, action, jobId };
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -1,11 +1,15 @@
+import type { Said } from "../../contract/said.schema.ts";
+import { say } from "../common/say.ts";
 import type { EngineHeartbeat, EngineHello, EnginePlan } from "../../contract/engine-messages.schema.ts";
 import type { EngineJob, ModelChoice } from "../../contract/engine-requests.schema.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { WorkerState } from "../../contract/machine.schema.ts";
 import { createLatestValue, type LatestValue } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
-import { activityText } from "./activity-text.ts";
+import { activityOf } from "./activity-text.ts";
 import { EngineClient, type RenderUpdate } from "./engine-client.ts";
+
+const LOADING = say("MODEL_LOADING_ANY", "Loading the model");
 
 /** A worker process, as whoever keeps it running hands it over. */
 export interface WorkerPort {
@@ -18,7 +22,7 @@ export interface WorkerPort {
 export type EngineReport =
   | { readonly kind: "hello"; readonly engineVersion: string; readonly heartbeatSeconds: number }
   | { readonly kind: "heard"; readonly proven: boolean }
-  | { readonly kind: "activity"; readonly activity: { readonly kind: "idle"; readonly model: string | null } | { readonly kind: "busy"; readonly doing: string; readonly jobId: string | null } }
+  | { readonly kind: "activity"; readonly activity: { readonly kind: "idle"; readonly model: string | null } | { readonly kind: "busy"; readonly doing: Said; readonly jobId: string | null } }
   | { readonly kind: "unusable"; readonly fault: Fault };
 
 export interface EngineDependencies {
@@ -112,7 +116,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
     throw new FaultError({ code: "ENGINE_STOPPED", what: "The engine is stopped.", why: "The studio is being closed.", hint: "Start the studio again." });
   }
 
-  const busy = (doing: string, jobId: string | null): void => dependencies.report({ kind: "activity", activity: { kind: "busy", doing, jobId } });
+  const busy = (doing: Said, jobId: string | null): void => dependencies.report({ kind: "activity", activity: { kind: "busy", doing, jobId } });
   const idle = (): void => dependencies.report({ kind: "activity", activity: { kind: "idle", model: loadedId } });
 
   /** Resolves false when `signal` aborts first; the load then goes on, so that its work is not lost. */
@@ -122,7 +126,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
       .catch(() => undefined)
       .then(async () => {
         loadedId = null;
-        await client.load(model.choice, (event) => busy(activityText(event) ?? "Loading the model", jobId));
+        await client.load(model.choice, (event) => busy(activityOf(event) ?? LOADING, jobId));
         loadedId = model.id;
         return true;
       });
@@ -142,17 +146,17 @@ export function createEngine(dependencies: EngineDependencies): Engine {
   }
 
   async function* renderWith(worker: EngineClient, model: EngineModel, jobId: string, engineJobId: string, job: EngineJob, signal: AbortSignal): AsyncGenerator<RenderUpdate, void, undefined> {
-    yield { kind: "event", event: { kind: "stage", stage: "load", done: 0, total: 1, text: "Loading the model" } };
+    yield { kind: "event", event: { kind: "stage", stage: "load", done: 0, total: 1, ...LOADING } };
     if (signal.aborted || !(await load(worker, model, jobId, signal)) || isAborted(signal)) {
       yield { kind: "cancelled", clipsOnDisk: 0 };
       return;
     }
     const cancel = (): void => void worker.cancel(engineJobId).catch(() => undefined);
     signal.addEventListener("abort", cancel, { once: true });
-    busy("Preparing", jobId);
+    busy(say("PREPARING", "Preparing"), jobId);
     try {
       for await (const update of worker.render(engineJobId, job)) {
-        const doing = update.kind === "event" ? activityText(update.event) : null;
+        const doing = update.kind === "event" ? activityOf(update.event) : null;
         if (doing !== null) busy(doing, jobId);
         yield update;
       }

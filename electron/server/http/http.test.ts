@@ -3,7 +3,7 @@ import { readCookie } from "./cookies.ts";
 import { preferredLanguage } from "./pages.ts";
 import { listeningSockets } from "./port-holder.ts";
 import { allowedHosts, judgeRequest } from "./request-guard.ts";
-import { attachment } from "./send-file.ts";
+import { acceptedEncodings, attachment } from "./send-file.ts";
 import { rangeOf } from "./send-virtual.ts";
 import { readableName } from "./uploads.ts";
 
@@ -65,6 +65,21 @@ test("names of uploads are for people, never for paths", () => {
 test("a download's name cannot break out of its header", () => {
   expect(attachment('a"; filename="evil\r\nX: y.mp4')).not.toMatch(/[\r\n]|filename="a"/);
   expect(attachment("视频 1.mp4")).toBe("attachment; filename=\"__ 1.mp4\"; filename*=UTF-8''%E8%A7%86%E9%A2%91%201.mp4");
+});
+
+test("encodings are taken as the browser weighs them", () => {
+  const cases: readonly (readonly [string | undefined, boolean, boolean])[] = [
+    [undefined, false, false],
+    ["", false, false],
+    ["gzip, deflate, br", true, true],
+    ["GZIP;q=0.5", false, true],
+    ["br;q=0, *", false, true],
+    ["br; q=0.000, gzip; q=1", false, true],
+    ["*;q=0", false, false],
+    ["brotli, gzipped", false, false],
+    ["br;q=x", false, false],
+  ];
+  for (const [header, br, gzip] of cases) expect([acceptedEncodings(header)("br"), acceptedEncodings(header)("gzip")], header).toEqual([br, gzip]);
 });
 
 test("pages speak the browser's first language that they know", () => {

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { z } from "zod";
 import { type FileAnswer } from "./send-file.ts";
 
@@ -18,10 +18,24 @@ export async function openPageFiles(root: string): Promise<PageFiles> {
     find: (path) => {
       const name = path === "/" ? "index.html" : path.slice(1);
       if (name.split("/").some((part) => part === "" || part.startsWith("."))) return null;
-      return { path: join(root, name), root, cache: named.has(name) ? "forever" : "revalidate" };
+      return { path: join(root, name), root, cache: named.has(name) ? "forever" : "revalidate", ...textOf(name) };
     },
   };
 }
+
+/** Texts, which the build has also written compressed. The type is told here: compressed, the file's name has another ending. */
+function textOf(name: string): Pick<FileAnswer, "contentType" | "compressed"> {
+  const contentType = TEXTS[extname(name)];
+  return contentType === undefined ? {} : { contentType, compressed: true };
+}
+
+const TEXTS: Readonly<Record<string, string>> = {
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".json": "application/json; charset=utf-8",
+};
 
 async function namedAfterContent(root: string): Promise<ReadonlySet<string>> {
   try {

@@ -12,6 +12,8 @@ export interface FileAnswer {
   readonly contentType?: string;
   /** `forever` for addresses whose content never changes. */
   readonly cache: "forever" | "revalidate" | "never";
+  /** The same may lie beside it as `.br` and `.gz`. Needs `contentType`. */
+  readonly compressed?: boolean;
   /** Saved under this name by the browser instead of shown. */
   readonly downloadName?: string;
 }
@@ -20,12 +22,15 @@ const YEAR_MILLISECONDS = 365 * 24 * 60 * 60 * 1000;
 
 /** Answers GET and HEAD with ranges (206, 416) and conditions (304, If-Range). Anything outside the root looks as if it were not there. */
 export async function sendFile(request: IncomingMessage, response: ServerResponse, answer: FileAnswer): Promise<void> {
-  const real = await realPathWithin(answer.root, answer.path);
+  const encoded = answer.compressed === true ? await findEncoded(request, answer) : null;
+  const real = encoded?.path ?? (await realPathWithin(answer.root, answer.path));
   if (real === null) {
     sendText(response, 404, "There is no such file.");
     return;
   }
   if (answer.contentType !== undefined) response.setHeader("Content-Type", answer.contentType);
+  if (answer.compressed === true) response.setHeader("Vary", "Accept-Encoding");
+  if (encoded !== null) response.setHeader("Content-Encoding", encoded.name);
   if (answer.downloadName !== undefined) response.setHeader("Content-Disposition", attachment(answer.downloadName));
   const caching = answer.cache === "forever" ? { immutable: true, maxAge: YEAR_MILLISECONDS } : { cacheControl: false };
   if (answer.cache !== "forever") response.setHeader("Cache-Control", answer.cache === "never" ? "no-store" : "private, no-cache");
@@ -35,12 +40,41 @@ export async function sendFile(request: IncomingMessage, response: ServerRespons
       .on("error", (error: { readonly status?: number }) => {
         response.removeHeader("Cache-Control");
         response.removeHeader("Content-Disposition");
+        response.removeHeader("Content-Encoding");
         if (error.status === 416) sendText(response, 416, "The file has no such part.");
         else sendText(response, error.status === 400 ? 400 : 404, "There is no such file.");
       })
       .on("directory", () => sendText(response, 404, "There is no such file."))
       .pipe(response);
   });
+}
+
+/** In the order of their use: the smaller one first. */
+const ENCODINGS = [
+  { name: "br", ending: ".br" },
+  { name: "gzip", ending: ".gz" },
+] as const;
+
+/** The compressed copy that this request may be answered with. Who asks for a part means the file itself. */
+async function findEncoded(request: IncomingMessage, { root, path }: FileAnswer): Promise<{ readonly path: string; readonly name: string } | null> {
+  if (request.headers.range !== undefined) return null;
+  const accepted = acceptedEncodings(request.headers["accept-encoding"]);
+  for (const { name, ending } of ENCODINGS) {
+    const real = accepted(name) ? await realPathWithin(root, path + ending) : null;
+    if (real !== null) return { path: real, name };
+  }
+  return null;
+}
+
+/** What an `Accept-Encoding` header allows (RFC 9110, 12.5.3). */
+export function acceptedEncodings(header: string | string[] | undefined): (name: string) => boolean {
+  const weights = new Map<string, number>();
+  for (const part of String(header ?? "").toLowerCase().split(",")) {
+    const [name = "", ...parameters] = part.split(";").map((text) => text.trim());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="));
+    weights.set(name, weight === undefined ? 1 : Number(weight.slice(2)));
+  }
+  return (name) => (weights.get(name) ?? weights.get("*") ?? 0) > 0;
 }
 
 /** The file's path without links, when it lies in the folder `root`; otherwise null. */

@@ -5,6 +5,7 @@ import { type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Transform } from "node:stream";
+import { bytesText, GIGABYTE } from "../../contract/byte-size.ts";
 import { type Fault } from "../../contract/fault.schema.ts";
 import { FaultError, faultOf } from "../common/fault-error.ts";
 import { type Logger } from "../common/logger.ts";
@@ -26,7 +27,6 @@ export interface UploadLimits {
   readonly keepMilliseconds: number;
 }
 
-const GIGABYTE = 1024 ** 3;
 export const DEFAULT_UPLOAD_LIMITS: UploadLimits = {
   mostBytesEach: 4 * GIGABYTE,
   mostBytesTogether: 16 * GIGABYTE,
@@ -172,5 +172,5 @@ const noSpace: Fault = { code: "DISK_FULL", what: "The file was not taken.", why
 const tooSlow: Fault = { code: "UPLOAD_TOO_SLOW", what: "The file was not taken.", why: "It stopped arriving, or came too slowly.", hint: "Check the connection, then send it again.", field: null };
 
 function tooLarge(mostBytes: number): Fault {
-  return { code: "FILE_TOO_LARGE", what: "The file was not taken.", why: `It is larger than ${String(Math.floor(mostBytes / 1024 ** 2))} MB.`, hint: "Cut it, or save it in a compressed form such as FLAC or M4A.", field: null };
+  return { code: "FILE_TOO_LARGE", what: "The file was not taken.", why: `It is larger than ${bytesText(mostBytes)}.`, hint: "Cut it, or save it in a compressed form such as FLAC or M4A.", field: null };
 }

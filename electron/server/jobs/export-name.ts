@@ -21,6 +21,7 @@ function suffix(quality: Quality, request: ExportRequest): string {
   switch (request.format) {
     case "wav":
     case "srt":
+    case "vtt":
       return "";
     case "png":
       return ` ${timecode(request.frame).replaceAll(":", "-")}`;

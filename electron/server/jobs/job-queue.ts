@@ -3,13 +3,20 @@ import type { JobRecord } from "./job-record.ts";
 import type { JobStore } from "./job-store.ts";
 import { type Lane, laneOf, recovered, reordered } from "./job-states.ts";
 
+export interface JobChange {
+  readonly state: JobState;
+  readonly activeSeconds?: number;
+  /** Of the document that it works on. */
+  readonly revision?: number | null;
+}
+
 /** All jobs in memory, in order, each change written down. */
 export interface JobQueue {
   readonly records: () => readonly JobRecord[];
   readonly find: (jobId: string) => JobRecord | null;
   readonly add: (record: Omit<JobRecord, "order" | "version" | "activeSeconds">) => Promise<void>;
   /** Change a job now; it is on disk after {@link JobQueue.settled}. */
-  readonly change: (jobId: string, change: Partial<Pick<JobRecord, "activeSeconds">> & { readonly state: JobState }, durable?: "now" | "later") => void;
+  readonly change: (jobId: string, change: JobChange, durable?: "now" | "later") => void;
   readonly remove: (jobId: string) => Promise<void>;
   /** False when the job does not wait. */
   readonly move: (jobId: string, position: number) => boolean;
@@ -75,10 +82,10 @@ export async function openJobQueue({ store, onChange, onWriteError, now }: Queue
       records = [...records, whole];
       tell();
     },
-    change: (jobId, { state, activeSeconds }, durable = "now") => {
+    change: (jobId, { state, activeSeconds, revision }, durable = "now") => {
       const record = find(jobId);
       if (record === null) return;
-      put({ ...record, activeSeconds: activeSeconds ?? record.activeSeconds, job: { ...record.job, state } }, durable);
+      put({ ...record, activeSeconds: activeSeconds ?? record.activeSeconds, job: { ...record.job, revision: revision === undefined ? record.job.revision : revision, state } }, durable);
       tell();
     },
     remove: async (jobId) => {

@@ -59,16 +59,16 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     // Finished clips are on disk whatever happens here; the record only needs to know about them now and then.
     const durable = progress.clipsDone === shownClips ? "later" : "now";
     shownClips = progress.clipsDone;
-    const next: JobState = state.status === "stopping" ? { ...state, ...counts } : { ...state, ...counts, doing: `${doing}${stalled}`, takeId, clip, clipShare, framesPerSecond, secondsLeft, memoryBytes, silentSeconds: ports.silentSeconds() };
+    const next: JobState = state.status === "stopping" ? { ...state, ...counts } : { ...state, ...counts, doing: `${doing.text}${stalled}`, said: doing, takeId, clip, clipShare, framesPerSecond, secondsLeft, memoryBytes, silentSeconds: ports.silentSeconds() };
     queue.change(jobId, { state: next, activeSeconds: activeSeconds() }, durable);
   }
 
   function report(next: RunProgress): void {
     progress = next;
     ticksSinceProgress = 0;
-    if (next.doing !== shownDoing) {
-      shownDoing = next.doing;
-      jobLog.info(next.doing);
+    if (next.doing.text !== shownDoing) {
+      shownDoing = next.doing.text;
+      jobLog.info(shownDoing);
     }
     if (controller.signal.aborted) return;
     pendingShow ??= setTimeout(show, SHOW_MILLISECONDS);
@@ -90,6 +90,7 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     if (document === null) {
       document = project.document;
       await store.writeDocument(jobId, document);
+      queue.change(jobId, { state: stateNow(), revision: project.revision });
     }
     return { job: record.job, projectFolder: project.folder, document, targetPath: targetPath(record, store) };
   }

@@ -1,3 +1,4 @@
+import { say } from "../common/say.ts";
 import { assertNever } from "../../contract/assert-never.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { Job, JobState } from "../../contract/jobs.schema.ts";
@@ -34,9 +35,11 @@ export function recovered(state: JobState, now: number): JobState {
   }
 }
 
+const PREPARING = say("PREPARING", "Preparing");
+
 export function begun(state: JobState, now: number): JobState | null {
   if (state.status !== "queued") return null;
-  return { status: "running", ...countsOf(state), startedAt: now, doing: "Preparing", takeId: null, clip: null, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 };
+  return { status: "running", ...countsOf(state), startedAt: now, doing: PREPARING.text, said: PREPARING, takeId: null, clip: null, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 };
 }
 
 export function paused(state: JobState): JobState | null {
@@ -100,9 +103,12 @@ export function stopped(state: JobState, reason: StopReason, now: number): JobSt
   }
 }
 
+/** The disk is full, or would be. */
+const NEEDS_ROOM: ReadonlySet<string> = new Set(["DISK_FULL", "DISK_TOO_SMALL"]);
+
 /** A full disk is no failure of the job: it goes on when there is room. */
 export function failedWith(state: JobState, fault: Fault, clip: number | null, now: number): JobState {
-  return fault.code === "DISK_FULL" ? { status: "paused", ...countsOf(state), fault } : { status: "failed", ...countsOf(state), endedAt: now, fault, clip };
+  return NEEDS_ROOM.has(fault.code) ? { status: "paused", ...countsOf(state), fault } : { status: "failed", ...countsOf(state), endedAt: now, fault, clip };
 }
 
 /** True when nothing more happens to it by itself. */

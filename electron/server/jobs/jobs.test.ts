@@ -6,6 +6,7 @@ import { newDocument } from "../../contract/document/new-document.ts";
 import type { Job, JobState } from "../../contract/jobs.schema.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { silentLogger } from "../common/logger.ts";
+import { say } from "../common/say.ts";
 import { exportFileName } from "./export-name.ts";
 import { recovered, reordered } from "./job-states.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
@@ -23,7 +24,7 @@ afterEach(async () => {
 });
 
 const document = newDocument({ id: "d", name: "Talk", audioTrackId: "t", audioTrackName: "t", baseSeed: 1 });
-const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: `Clip ${clipsDone + 1}`, takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
+const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: say("CLIP", "Clip {clip}", { clip: clipsDone + 1 }), takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
 
 /** A run that the test ends by hand. */
 interface Run {
@@ -40,12 +41,14 @@ interface Bench {
   readonly waiting: (() => void)[];
   readonly close: () => Promise<void>;
   name: string;
+  /** Of the project, from now on. */
+  revision: number;
 }
 
 async function open(): Promise<Bench> {
   const runs: Run[] = [];
   const waiting: Bench["waiting"] = [];
-  const bench = { name: "first" };
+  const bench = { name: "first", revision: 1 };
   const run = async (request: RunRequest, report: Run["report"], signal: AbortSignal): Promise<RunOutcome> =>
     new Promise((resolve, reject) => {
       runs.push({ request, report, signal, end: resolve, fail: reject });
@@ -58,10 +61,10 @@ async function open(): Promise<Bench> {
     watchMachine: async function* () {
       // The machine is of no interest here.
     },
-    ports: { openProject: () => Promise.resolve({ name: "Talk", folder: "/projects/talk", document: { ...document, name: bench.name } }), run: { render: run, export: run }, check: () => Promise.resolve({ clips: 4 }), silentSeconds: () => 0 },
+    ports: { openProject: () => Promise.resolve({ name: "Talk", folder: "/projects/talk", document: { ...document, name: bench.name }, revision: bench.revision }), run: { render: run, export: run }, check: () => Promise.resolve({ clips: 4 }), silentSeconds: () => 0 },
   });
   closing.push(close);
-  return { jobs, runs, waiting, close, get name() { return bench.name; }, set name(name) { bench.name = name; } };
+  return { jobs, runs, waiting, close, get name() { return bench.name; }, set name(name) { bench.name = name; }, set revision(revision: number) { bench.revision = revision; } };
 }
 
 async function until<Status extends JobState["status"]>(jobs: Jobs, jobId: string, status: Status, also: (state: JobState) => boolean = () => true): Promise<Extract<JobState, { status: Status }>> {
@@ -95,7 +98,7 @@ test("a job is queued, runs, tells what it does and finishes; all of it is on di
   const id = await render(bench);
   const run = await begun(bench, 0);
   run.report(progress(1));
-  expect(await until(bench.jobs, id, "running", (state) => state.clipsDone === 1)).toMatchObject({ doing: "Clip 2", takeId: "take", clip: 1, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
+  expect(await until(bench.jobs, id, "running", (state) => state.clipsDone === 1)).toMatchObject({ doing: "Clip 2", said: { code: "CLIP", values: { clip: 2 } }, takeId: "take", clip: 1, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
   expect(bench.jobs.isBusy()).toBe(true);
   run.report(progress(4));
   run.end({ kind: "finished", bytes: 9, warnings: ["careful"] });
@@ -146,17 +149,44 @@ test("pause, resume, cancel, retry: each only where it makes sense", async () =>
 
 test("a job works on the document as it was when it first began; a retry takes the new one", async () => {
   const bench = await open();
+  const told = (id: string): number | null | undefined => bench.jobs.list().find((job) => job.id === id)?.revision;
+  const ahead = await render(bench);
   const id = await render(bench);
+  expect([told(id), await bench.jobs.document(id)]).toEqual([1, null]);
+  bench.revision = 2;
+  (await begun(bench, 0)).end({ kind: "finished", bytes: 0, warnings: [] });
+  await until(bench.jobs, ahead, "finished");
+  bench.runs.shift();
   expect((await begun(bench, 0)).request.document.name).toBe("first");
+  expect([told(id), (await bench.jobs.document(id))?.name]).toEqual([2, "first"]);
   bench.name = "edited";
+  bench.revision = 3;
   bench.jobs.pause(id);
   await until(bench.jobs, id, "paused");
   bench.jobs.resume(id);
   expect((await begun(bench, 1)).request.document.name).toBe("first");
+  expect(told(id)).toBe(2);
   bench.jobs.cancel(id);
   await until(bench.jobs, id, "cancelled");
   await bench.jobs.retry(id);
   expect((await begun(bench, 2)).request.document.name).toBe("edited");
+  expect(told(id)).toBe(3);
+  await bench.close();
+  expect(onDisk(id).job.revision).toBe(3);
+});
+
+test("a job of an earlier version, which knew no revision, is read", async () => {
+  const first = await open();
+  const id = await render(first);
+  await begun(first, 0);
+  await first.close();
+  const record = onDisk(id);
+  const { revision, ...older } = record.job;
+  expect(revision).toBe(1);
+  writeFileSync(join(folder, id, "job.json"), JSON.stringify({ ...record, job: older }));
+  const second = await open();
+  expect(second.jobs.list()).toMatchObject([{ id, revision: null }]);
+  await begun(second, 0);
 });
 
 test("a fault fails the job with its words and place; a full disk pauses it", async () => {
@@ -235,7 +265,7 @@ test("names of exports suit every system and say what is a preview", () => {
   const mp4 = { format: "mp4", range: null } as const;
   expect(exportFileName("My talk", "final", mp4)).toBe("My talk.mp4");
   expect(exportFileName("../a:b\u0000*?", "preview", mp4)).toBe("a b (preview).mp4");
-  expect(exportFileName(" .. ", "final", { format: "srt" })).toBe("video.srt");
+  expect(exportFileName(" .. ", "final", { format: "srt", source: { kind: "markers" }, range: null })).toBe("video.srt");
   expect(exportFileName("演讲", "final", { format: "png", frame: 30 })).toBe("演讲 0-01-05.png");
   expect(Buffer.byteLength(exportFileName("讲".repeat(200), "preview", mp4))).toBeLessThan(255);
   expect(exportFileName("讲".repeat(200), "final", mp4)).not.toContain("\ufffd");

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { basename } from "node:path";
-import type { Quality } from "../../contract/document/project-document.schema.ts";
+import { basename, dirname } from "node:path";
+import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { ExportRequest, Job, JobState, JobWork, LoadSample, RenderScope } from "../../contract/jobs.schema.ts";
 import type { MachineReport } from "../../contract/machine.schema.ts";
+import { captionsPathOf } from "../common/captions-path.ts";
 import { createLatestValue } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
 import type { Logger } from "../common/logger.ts";
@@ -28,6 +29,8 @@ export interface JobsDependencies {
 export interface JobResult {
   readonly path: string;
   readonly fileName: string;
+  /** Captions beside it, where they were wanted; there is no file when none lay in the exported part. */
+  readonly captionsPath: string | null;
 }
 
 export interface Jobs {
@@ -43,6 +46,8 @@ export interface Jobs {
   readonly retry: (jobId: string) => Promise<void>;
   readonly forget: (jobId: string) => Promise<void>;
   readonly move: (jobId: string, position: number) => void;
+  /** The document that it works on; null before it first begins. */
+  readonly document: (jobId: string) => Promise<ProjectDocument | null>;
   readonly log: (jobId: string) => Promise<string>;
   /** The file a finished export made. Throws JOB_HAS_NO_RESULT. */
   readonly result: (jobId: string) => JobResult;
@@ -96,8 +101,8 @@ export async function createJobs({ folder, ports, watchMachine, log }: JobsDepen
 
   async function enqueue(projectId: string, work: JobWork, target: ExportTarget | null): Promise<string> {
     const project = await ports.openProject(projectId);
-    const { clips } = await ports.check(project, work);
-    const job: Job = { id: randomUUID(), projectId, projectName: project.name, createdAt: now(), work, state: { status: "queued", clipsDone: 0, clipsTotal: clips, clipsReused: 0, resumes: false } };
+    const { clips } = await ports.check(project, work, target?.kind === "path" ? dirname(target.path) : folder);
+    const job: Job = { id: randomUUID(), projectId, projectName: project.name, createdAt: now(), revision: project.revision, work, state: { status: "queued", clipsDone: 0, clipsTotal: clips, clipsReused: 0, resumes: false } };
     // An export shows what was on the timeline when it was asked for; a render begins with the newest edits.
     if (work.kind === "export") await store.writeDocument(job.id, project.document);
     await queue.add({ job, target });
@@ -130,12 +135,15 @@ export async function createJobs({ folder, ports, watchMachine, log }: JobsDepen
       find(jobId);
       if (!queue.move(jobId, position)) throw new FaultError({ code: "JOB_STATE", what: "The job cannot be moved.", why: "Only jobs that wait have a place in the queue.", hint: "Look at the queue: it may have begun meanwhile." });
     },
+    document: async (jobId) => store.readDocument(find(jobId).job.id),
     log: async (jobId) => store.readLog(find(jobId).job.id),
     result: (jobId) => {
       const record = find(jobId);
       const path = targetPath(record, store);
-      if (path === null || record.job.state.status !== "finished") throw new FaultError({ code: "JOB_HAS_NO_RESULT", what: "There is no file to open.", why: "Only a finished export has made one.", hint: "Wait for it to end, or export again." });
-      return { path, fileName: basename(path) };
+      const { work } = record.job;
+      if (path === null || work.kind !== "export" || record.job.state.status !== "finished") throw new FaultError({ code: "JOB_HAS_NO_RESULT", what: "There is no file to open.", why: "Only a finished export has made one.", hint: "Wait for it to end, or export again." });
+      const beside = work.request.format === "mp4" && work.request.captions?.place === "beside";
+      return { path, fileName: basename(path), captionsPath: beside ? captionsPathOf(path) : null };
     },
     loadHistory: history.samples,
     isBusy: () => queue.records().some(({ job }) => job.state.status === "running" || job.state.status === "queued" || job.state.status === "stopping"),

@@ -1,3 +1,4 @@
+import type { Said } from "../../contract/said.schema.ts";
 import type { ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import type { Job, JobWork } from "../../contract/jobs.schema.ts";
 import type { Counts, Lane } from "./job-states.ts";
@@ -9,6 +10,7 @@ export interface JobProject {
   readonly folder: string;
   /** As it is now, saved or not. */
   readonly document: ProjectDocument;
+  readonly revision: number;
 }
 
 export type ExportTarget = { readonly kind: "path"; readonly path: string } | { readonly kind: "download" };
@@ -22,7 +24,7 @@ export interface RunRequest {
 }
 
 export interface RunProgress extends Counts {
-  readonly doing: string;
+  readonly doing: Said;
   readonly takeId: string | null;
   readonly clip: number | null;
   readonly clipOnTimeline: number | null;
@@ -41,8 +43,8 @@ export interface JobPorts {
   /** Throws the project's fault when it cannot be opened. */
   readonly openProject: (projectId: string) => Promise<JobProject>;
   readonly run: Readonly<Record<Lane, Runner>>;
-  /** Look before a job is taken on; throws why it cannot work. Answers how many clips it is about. */
-  readonly check: (project: JobProject, work: JobWork) => Promise<{ readonly clips: number }>;
+  /** Look before a job is taken on; throws why it cannot work. `targetFolder` is where an export goes. Answers how many clips it is about. */
+  readonly check: (project: JobProject, work: JobWork, targetFolder: string) => Promise<{ readonly clips: number }>;
   /** Seconds since the worker last said anything. */
   readonly silentSeconds: () => number;
 }

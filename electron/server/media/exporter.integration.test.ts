@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ExportRequest } from "../../contract/jobs.schema.ts";
 import { silentLogger } from "../common/logger.ts";
+import type { Cue } from "./captions/cues.ts";
 import { renderedTake, shownFrames } from "./clips-test-support.ts";
 import { type ExportJob, type ExportOptions, type ExportProgress, type ExportResult, exportTimeline } from "./exporter.ts";
 import type { PictureTake } from "./export-pictures.ts";
@@ -18,7 +20,7 @@ interface Fixture {
   readonly sounds: SoundStore;
   readonly sound: MixPlan;
   readonly frames: number;
-  readonly out: (request: ExportRequest, takes: readonly PictureTake[], options?: ExportOptions) => Promise<ExportResult & { readonly path: string; readonly progress: readonly ExportProgress[] }>;
+  readonly out: (request: ExportRequest, takes: readonly PictureTake[], options?: ExportOptions, cues?: readonly Cue[]) => Promise<ExportResult & { readonly path: string; readonly progress: readonly ExportProgress[] }>;
 }
 
 /** A timeline of `frames` frames whose sound is silent but for one frame of tone, at frame 60. */
@@ -35,10 +37,10 @@ async function fixture(frames: number): Promise<Fixture> {
     sounds,
     sound,
     frames,
-    out: async (request, takes, options = {}) => {
+    out: async (request, takes, options = {}, cues = [{ start: 400, end: 4_000, text: "Hello" }]) => {
       const target = join(folder, "out", `video.${request.format}`);
       const progress: ExportProgress[] = [];
-      const job: ExportJob = { request, frames, takes, sound, markers: [{ id: "m", frame: 10, label: "Hello" }], target };
+      const job: ExportJob = { request, frames, takes, sound, cues, target };
       const { mkdirSync } = await import("node:fs");
       mkdirSync(join(folder, "out"), { recursive: true });
       const result = await exportTimeline({ ffmpeg: testFfmpeg, sounds }, job, { onProgress: (one) => progress.push(one), ...options });
@@ -52,6 +54,12 @@ async function toneAt(path: string): Promise<number> {
   const samples = await decoded(path, "-ac", "1", "-ar", String(RATE));
   const levels = numbers(0, Math.floor(samples.length / 1920)).map((frame) => level(samples.slice(frame * 1920, (frame + 1) * 1920)));
   return levels.indexOf(Math.max(...levels));
+}
+
+/** Begin and length of each caption in seconds, as ffprobe finds them. */
+function packets(path: string): (readonly [number, number])[] {
+  const answer = JSON.parse(execFileSync("ffprobe", ["-v", "error", "-show_entries", "packet=pts_time,duration_time", "-of", "json", path], { encoding: "utf8" })) as { readonly packets: readonly { readonly pts_time: string; readonly duration_time: string }[] };
+  return answer.packets.map((packet) => [Number(packet.pts_time), Number(packet.duration_time)]);
 }
 
 function expectWhole(path: string, frames: number, codecs: readonly [string, string]): void {
@@ -84,7 +92,7 @@ describe("MP4", () => {
     expectClimbing(progress);
     expect(warnings).toEqual([]);
     expect(bytes).toBe(statSync(path).size);
-    expect(progress.map((one) => one.doing)).toContain("Copying the pictures");
+    expect(progress.map((one) => one.doing.text)).toContain("Copying the pictures");
     // The index comes first, so that a browser can play while it loads.
     const file = readFileSync(path);
     expect(file.indexOf("moov")).toBeLessThan(file.indexOf("mdat"));
@@ -115,7 +123,7 @@ describe("MP4", () => {
     expect(await shownFrames(path)).toEqual(numbers(55, 155));
     expect(await toneAt(path)).toBe(5);
     expect(warnings).toEqual(["The pictures were encoded anew: the range begins within a clip."]);
-    expect(progress.some((one) => one.doing.startsWith("Encoding the pictures anew at 96 x 64"))).toBe(true);
+    expect(progress.some((one) => one.doing.text.startsWith("Encoding the pictures anew at 96 x 64"))).toBe(true);
   });
 
   test("takes of different sizes are fitted into the largest, saying so", async () => {
@@ -179,9 +187,64 @@ describe("excerpts", () => {
     const wav = await here.out({ format: "wav", range: { start: 25, end: 75 } }, []);
     expect(ffprobe(wav.path)).toMatchObject({ format: { duration: "2.000000" }, streams: [{ sample_rate: "48000", channels: 2 }] });
     expect(await toneAt(wav.path)).toBe(35);
-    const { path } = await here.out({ format: "srt" }, []);
+    const { path } = await here.out({ format: "srt", source: { kind: "markers" }, range: null }, []);
     expect(readFileSync(path, "utf8")).toBe("1\n00:00:00,400 --> 00:00:04,000\nHello\n");
     expect(ffprobe(path).streams).toMatchObject([{ codec_type: "subtitle", codec_name: "subrip" }]);
+  });
+});
+
+describe("captions", () => {
+  const WORDS = [{ start: 500, end: 2_500, text: "Tom & <i>Ann</i>, 1 < 2 > 0" }, { start: 2_000, end: 3_000, text: "00:00:00,000 --> 00:01:00,000" }, { start: 3_500, end: 60_000, text: "你好" }];
+  const source = { kind: "markers" } as const;
+
+  test.each(["srt", "vtt"] as const)("as %s are read by another program at the times they have, cut to the range", async (format) => {
+    const here = await fixture(100);
+    const { path } = await here.out({ format, source, range: { start: 25, end: 100 } }, [], {}, WORDS);
+    expect(ffprobe(path).streams.map((stream) => stream.codec_name)).toEqual([format === "srt" ? "subrip" : "webvtt"]);
+    expect(packets(path)).toEqual([[0, 1.5], [1, 1], [2.5, 0.5]]);
+  });
+
+  test("in the video are a track that can be turned on, one caption at a time, as long as the video", async () => {
+    const here = await fixture(96);
+    const { path, warnings } = await here.out({ format: "mp4", range: null, captions: { source, place: "track" } }, [await renderedTake(here.folder, { start: 0, frames: 96 })], {}, WORDS);
+    expectWhole(path, 96, ["h264", "aac"]);
+    expect(warnings).toEqual([]);
+    expect(readdirSync(join(here.folder, "out"))).toEqual(["video.mp4"]);
+    expect(ffprobe(path).streams.map((stream) => stream.codec_name)).toEqual(["h264", "aac", "mov_text"]);
+    const text = (await testFfmpeg.run(["-i", path, "-map", "0:s:0", "-f", "srt", "-"])).stdout.toString();
+    expect(text.trim().split(/\n\n+/)).toEqual([
+      "1\n00:00:00,500 --> 00:00:02,000\nTom & <i>Ann</i>, 1 < 2 > 0",
+      "2\n00:00:02,000 --> 00:00:02,500\nTom & <i>Ann</i>, 1 < 2 > 0\n00:00:00,000 → 00:01:00,000",
+      "3\n00:00:02,500 --> 00:00:03,000\n00:00:00,000 → 00:01:00,000",
+      "4\n00:00:03,500 --> 00:00:03,840\n你好",
+    ]);
+  });
+
+  test("beside the video bear its name, and take no file of somebody else", async () => {
+    const here = await fixture(96);
+    const takes = [await renderedTake(here.folder, { start: 0, frames: 96 })];
+    const request = { format: "mp4", range: { start: 48, end: 96 }, captions: { source, place: "beside" } } as const;
+    const { path, warnings } = await here.out(request, takes, {}, WORDS);
+    expectWhole(path, 48, ["h264", "aac"]);
+    const beside = join(here.folder, "out", "video.srt");
+    expect(packets(beside)).toEqual([[0, 0.58], [0.08, 1], [1.58, 0.34]]);
+    expect(warnings).toEqual([]);
+    // The same again needs no other name; what is not ours keeps its own.
+    await here.out(request, takes, {}, WORDS);
+    writeFileSync(beside, "mine");
+    expect((await here.out(request, takes, {}, WORDS)).warnings).toEqual(['The captions are in "video 2.srt": there was another file of the video\'s name.']);
+    expect(readFileSync(beside, "utf8")).toBe("mine");
+    expect(readdirSync(join(here.folder, "out")).sort()).toEqual(["video 2.srt", "video.mp4", "video.srt"]);
+  });
+
+  test("that lie elsewhere are missed in words", async () => {
+    const here = await fixture(96);
+    const takes = [await renderedTake(here.folder, { start: 0, frames: 96 })];
+    const later = [{ start: 9_000, end: 9_500, text: "Later" }];
+    const { path, warnings } = await here.out({ format: "mp4", range: null, captions: { source, place: "track" } }, takes, {}, later);
+    expect(warnings).toEqual(["No caption lies in the exported part, so there are none."]);
+    expectWhole(path, 96, ["h264", "aac"]);
+    await expect(here.out({ format: "srt", source, range: null }, [], {}, later)).rejects.toMatchObject({ fault: { code: "EXPORT_NO_CAPTIONS" } });
   });
 });
 

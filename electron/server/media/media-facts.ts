@@ -1,7 +1,7 @@
 import type { Fault } from "../../contract/fault.schema.ts";
 
 /** What is known of an imported file from its content. `notices` say what the user should know although it can be used. */
-export type MediaFacts = PictureFacts | SoundFacts;
+export type MediaFacts = PictureFacts | SoundFacts | CaptionsFacts;
 
 export interface PictureFacts {
   readonly kind: "image";
@@ -9,6 +9,14 @@ export interface PictureFacts {
   readonly width: number;
   readonly height: number;
   readonly format: "jpeg" | "png" | "webp";
+  readonly notices: readonly Fault[];
+}
+
+export interface CaptionsFacts {
+  readonly kind: "captions";
+  readonly captions: number;
+  /** When the last one ends. */
+  readonly milliseconds: number;
   readonly notices: readonly Fault[];
 }
 

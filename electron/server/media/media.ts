@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { GIGABYTE } from "../../contract/byte-size.ts";
 import type { Logger } from "../common/logger.ts";
 import { cachedThumbnail, type ClipFiles } from "./clip-thumbnails.ts";
 import type { ExportTools } from "./exporter.ts";
@@ -35,13 +36,14 @@ export interface MediaDependencies {
 /** Programs at once, besides one that mixes or exports: on two cores more would only wait for each other. */
 const CONCURRENCY = 2;
 /** Some seven hours of stereo. */
-const MOST_SOUND_BYTES = 10 * 1024 ** 3;
+const MOST_SOUND_BYTES = 10 * GIGABYTE;
 
 /** The returned function stops what runs. */
 export function createMedia({ locateFfmpeg, cacheFolder, logger }: MediaDependencies): readonly [Media, () => Promise<void>] {
   const ffmpeg = createFfmpeg({ locate: locateFfmpeg, logger });
   const work = createSharedWork(CONCURRENCY);
   const recent = createRecentPeaks();
+  const drafted = new Set<string>();
   const sounds = createSoundStore({ ffmpeg, folder: join(cacheFolder, "sound"), maximumBytes: MOST_SOUND_BYTES, logger });
   const cacheOf = (projectFolder: string): Promise<string> => projectCache(projectFolder, cacheFolder);
   const media: Media = {
@@ -55,7 +57,7 @@ export function createMedia({ locateFfmpeg, cacheFolder, logger }: MediaDependen
       return facts;
     },
     picture: async (projectFolder, source, height, signal) => cachedPicture({ ffmpeg, work }, source, height, await cacheOf(projectFolder), signal),
-    peaks: async (projectFolder, source, level, signal) => findPeaks({ ffmpeg, work, recent }, source, level, await cacheOf(projectFolder), signal),
+    peaks: async (projectFolder, source, level, signal) => findPeaks({ ffmpeg, work, recent, drafted }, source, level, await cacheOf(projectFolder), signal),
     thumbnail: async (projectFolder, clip, signal) => cachedThumbnail({ ffmpeg, work }, clip, await cacheOf(projectFolder), signal),
   };
   const close = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { PEAK_LEVELS, PEAK_SAMPLE_RATE } from "../../contract/peaks.ts";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { exists } from "./cached-file.ts";
-import type { Ffmpeg } from "./ffmpeg.ts";
+import { type Ffmpeg, FfmpegFailure } from "./ffmpeg.ts";
 import { soundInput } from "./ffmpeg-input.ts";
 import { mergePairs, pairsOfLevel, PeakCollector } from "./peak-levels.ts";
 import type { RecentPeaks } from "./recent-peaks.ts";
@@ -22,6 +22,8 @@ export interface PeakTools {
   readonly ffmpeg: Ffmpeg;
   readonly work: SharedWork;
   readonly recent: RecentPeaks;
+  /** Paths of peaks of which a draft was answered. */
+  readonly drafted: Set<string>;
 }
 
 /** Exact peaks in a file, or a draft of the coarsest level while the exact ones are still being computed. */
@@ -45,28 +47,30 @@ const COARSEST = 4 satisfies keyof typeof PEAK_LEVELS;
 
 /**
  * The peaks of one level; what is not in the cache is computed, all levels in one pass over the recording. An hour of MP3 takes some
- * seconds: for the coarsest level, which shows it whole, the answer then is a draft from a fifth of the sound.
+ * seconds: the coarsest level, which shows it whole, is first answered with a draft from a small part of the sound.
  * Throws FfmpegFailure, errors of the system, or the signal's reason.
  */
 export async function findPeaks(tools: PeakTools, source: PeakSource, level: number, cacheFolder: string, signal?: AbortSignal): Promise<Peaks> {
   if (PEAK_LEVELS[level] === undefined) throw new RangeError("There is no such level");
   const path = peaksPath(cacheFolder, source.sha256, level);
   if (await exists(path)) return { kind: "exact", path };
-  const long = source.samples / source.sampleRate >= DRAFT_FROM_SECONDS && (await tools.recent.find(source.path)) === null;
-  const draftable = long && level === COARSEST;
-  // Who leaves with a draft comes back for the rest, which is computed meanwhile.
-  const exact = makePeaks(tools, source, cacheFolder, draftable ? undefined : signal).then((): Peaks => ({ kind: "exact", path }));
-  if (!draftable) return exact;
-  const enough = new AbortController();
-  const limits = signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]);
-  // A draft that fails leaves the exact peaks to be waited for.
-  const draft = draftPeaks(tools.ffmpeg, source, limits).then((bytes): Peaks => ({ kind: "draft", bytes })).catch(() => exact);
-  try {
-    return await Promise.race([exact, draft]);
-  } finally {
-    enough.abort();
-    void exact.catch(() => undefined);
+  const long = source.samples / source.sampleRate >= DRAFT_FROM_SECONDS;
+  if (level === COARSEST && long && !tools.drafted.has(path) && (await tools.recent.find(source.path)) === null) {
+    const bytes = await tools.work.share(`${path} draft`, signal, (going) => draftPeaks(tools.ffmpeg, source, going)).catch(nullForFailure);
+    // Who comes back with the draft in hand waits for the exact ones.
+    tools.drafted.add(path);
+    // Begun only now: at the same time, on two cores, the draft would come as late as the rest.
+    makePeaks(tools, source, cacheFolder, undefined).catch(() => undefined);
+    if (bytes !== null) return { kind: "draft", bytes };
   }
+  await makePeaks(tools, source, cacheFolder, signal);
+  return { kind: "exact", path };
+}
+
+/** Some files lose everything with a part of their packets; the exact peaks are then waited for. */
+function nullForFailure(error: unknown): null {
+  if (error instanceof FfmpegFailure) return null;
+  throw error;
 }
 
 function peaksPath(cacheFolder: string, sha256: string, level: number): string {
@@ -86,18 +90,23 @@ async function makePeaks(tools: PeakTools, source: PeakSource, cacheFolder: stri
   });
 }
 
-/** Seconds read of each pair of the coarsest level, and the part of it that counts: before it decoders lack the packets that were not read. */
+/** Of so many pairs of the coarsest level, one is read: an hour still has more than screens have columns. */
+const PAIRS_PER_READING = 3;
+/** Packets that begin in the first part of each reading are decoded. They end within the room that a reading gets. */
 const READ_SECONDS = 0.14;
+const ROOM_SECONDS = 0.32;
+/** The part of that room that counts: before it decoders lack the packets that were not read. */
 const COUNTED_SECONDS = { from: 0.08, to: 0.3 } as const;
 
 /** The coarsest level from a part of the packets. Where none was read, the neighbour before stands in. */
 export async function draftPeaks(ffmpeg: Ffmpeg, source: PeakSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const collector = new PeakCollector(PEAK_SAMPLE_RATE, 1);
   const cutter = new FrameCutter(1);
-  const pairSeconds = PEAK_LEVELS[COARSEST] / PEAK_SAMPLE_RATE;
-  const drop = ["-bsf:a", `noise=drop='gt(mod(pts*tb,${String(pairSeconds)}),${String(READ_SECONDS)})'`];
-  // The gaps become silence, so that what was read stays at its time.
-  const args = [...drop, ...soundInput(source.path), "-map", "0:a:0", "-af", `aresample=${String(PEAK_SAMPLE_RATE)}:async=1:first_pts=0`, "-ac", "1", "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"];
+  const every = String((PAIRS_PER_READING * PEAK_LEVELS[COARSEST]) / PEAK_SAMPLE_RATE);
+  const drop = ["-bsf:a", `noise=drop='gt(mod(pts*tb,${every}),${String(READ_SECONDS)})'`];
+  // What was read moves together, each reading to its own room; what is left of the gaps becomes silence. All of it would cost more than decoding.
+  const together = `asetpts='(floor(T/${every})*${String(ROOM_SECONDS)}+mod(T,${every}))/TB',aresample=${String(PEAK_SAMPLE_RATE)}:async=1:first_pts=0`;
+  const args = [...drop, ...soundInput(source.path), "-map", "0:a:0", "-af", together, "-ac", "1", "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"];
   await ffmpeg.run(args, {
     signal,
     output: async (stdout) => {
@@ -105,17 +114,20 @@ export async function draftPeaks(ffmpeg: Ffmpeg, source: PeakSource, signal: Abo
     },
   });
   const finest = collector.finish()[0] ?? new Int8Array(0);
-  const merged = PEAK_LEVELS[COARSEST] / PEAK_LEVELS[0];
-  const placeAt = (seconds: number): number => Math.round((seconds * PEAK_SAMPLE_RATE) / PEAK_LEVELS[0]);
+  const placeAt = (seconds: number): number => 2 * Math.round((seconds * PEAK_SAMPLE_RATE) / PEAK_LEVELS[0]);
   const pairs = new Int8Array(2 * pairsOfLevel(source.samples, source.sampleRate, COARSEST));
-  for (let pair = 0; 2 * pair < pairs.length; pair += 1) {
-    const from = pair * merged;
-    const part = finest.subarray(2 * (from + placeAt(COUNTED_SECONDS.from)), 2 * (from + placeAt(COUNTED_SECONDS.to)));
-    const [minimum, maximum] = mergePairs(part, merged);
-    // Packets may be so long that a pair got none.
+  for (let pair = 0; 2 * pair < pairs.length; pair += PAIRS_PER_READING) {
+    const room = (pair / PAIRS_PER_READING) * ROOM_SECONDS;
+    const part = finest.subarray(placeAt(room + COUNTED_SECONDS.from), placeAt(room + COUNTED_SECONDS.to));
+    const [minimum, maximum] = mergePairs(part, Math.max(1, part.length / 2));
+    // Packets may be so long that a reading got none.
     const read = minimum !== undefined && (minimum !== 0 || maximum !== 0);
-    pairs[2 * pair] = (read ? minimum : pairs[2 * pair - 2]) ?? 0;
-    pairs[2 * pair + 1] = (read ? maximum : pairs[2 * pair - 1]) ?? 0;
+    const low = (read ? minimum : pairs[2 * pair - 2]) ?? 0;
+    const high = (read ? maximum : pairs[2 * pair - 1]) ?? 0;
+    for (let copy = pair; copy < pair + PAIRS_PER_READING; copy += 1) {
+      pairs[2 * copy] = low;
+      pairs[2 * copy + 1] = high;
+    }
   }
   return new Uint8Array(pairs.buffer);
 }

@@ -5,8 +5,10 @@ import { FaultError, fileFault, systemErrorCode } from "../common/fault-error.ts
 import { type Ffmpeg, FfmpegFailure } from "./ffmpeg.ts";
 import { pictureInput } from "./ffmpeg-input.ts";
 import { kindOfContent } from "./file-kind.ts";
-import type { MediaFacts, PictureFacts, SoundFacts } from "./media-facts.ts";
+import { isMeantAsCaptions, readCaptions } from "./captions/read-captions.ts";
+import type { CaptionsFacts, MediaFacts, PictureFacts, SoundFacts } from "./media-facts.ts";
 import { readPictureHeader, uprightSize } from "./picture-header.ts";
+import { measureByEnds } from "./sound-ends.ts";
 import { passThroughSound, type SoundSink } from "./sound-pass.ts";
 import { promisedWavSeconds } from "./wav-header.ts";
 import { promisedSeconds, showsMovingPictures } from "./sound-messages.ts";
@@ -28,14 +30,15 @@ export interface ProbeOptions {
 }
 
 /**
- * Describes a portrait or a recording from its content; the file's name says nothing. A recording is decoded whole, so that its length is exact;
- * `sink` gets what is decoded on the way.
- * Throws MEDIA_NOT_FOUND, MEDIA_EMPTY, MEDIA_KIND_UNKNOWN, IMAGE_UNREADABLE, IMAGE_TRUNCATED, IMAGE_TOO_SMALL, IMAGE_TOO_LARGE,
+ * Describes a portrait, a recording or captions from the content; only captions that are not quite right are known by the name. A recording is decoded whole, so that its length is exact, and
+ * `sink` gets all of it; of a long one with exact times only the ends are, and `sink` gets nothing.
+ * Throws the faults of `readCaptions`, MEDIA_NOT_FOUND, MEDIA_EMPTY, MEDIA_KIND_UNKNOWN, IMAGE_UNREADABLE, IMAGE_TRUNCATED, IMAGE_TOO_SMALL, IMAGE_TOO_LARGE,
  * AUDIO_UNREADABLE, AUDIO_NO_STREAM, AUDIO_EMPTY, or the signal's reason.
  */
 export async function probeMedia(ffmpeg: Ffmpeg, path: string, options: ProbeOptions = {}): Promise<MediaFacts> {
   const name = basename(path);
   const start = await readStart(path, name);
+  if (isMeantAsCaptions(start, name)) return probeCaptions(path, name);
   const kind = kindOfContent(start);
   switch (kind.kind) {
     case "picture":
@@ -45,6 +48,11 @@ export async function probeMedia(ffmpeg: Ffmpeg, path: string, options: ProbeOpt
     case "perhaps-sound":
       return probeSound(ffmpeg, path, name, start, options);
   }
+}
+
+async function probeCaptions(path: string, name: string): Promise<CaptionsFacts> {
+  const cues = await readCaptions(path, name);
+  return { kind: "captions", captions: cues.length, milliseconds: cues.reduce((last, cue) => Math.max(last, cue.end), 0), notices: [] };
 }
 
 async function readStart(path: string, name: string): Promise<Buffer> {
@@ -87,9 +95,11 @@ async function probePicture(ffmpeg: Ffmpeg, path: string, name: string, signal: 
 }
 
 async function probeSound(ffmpeg: Ffmpeg, path: string, name: string, start: Buffer, { sink, signal }: ProbeOptions): Promise<SoundFacts> {
-  const pass = await passThroughSound(ffmpeg, path, sink ?? { begin: () => undefined, add: () => undefined }, signal).catch((error: unknown) => {
-    throw error instanceof FfmpegFailure ? soundFault(error, name) : error;
-  });
+  const pass =
+    (await measureByEnds(ffmpeg, path, signal)) ??
+    (await passThroughSound(ffmpeg, path, sink ?? { begin: () => undefined, add: () => undefined }, signal).catch((error: unknown) => {
+      throw error instanceof FfmpegFailure ? soundFault(error, name) : error;
+    }));
   const { samples, sampleRate, channels } = pass;
   if (samples === 0) throw audioFault("AUDIO_EMPTY", `"${name}" holds no sound.`, "There is a sound stream with not one readable sample in it.", "Choose another recording, or copy it again from where it came from.");
   if (sampleRate < LOWEST_RATE || sampleRate > HIGHEST_RATE || channels > MOST_CHANNELS) {

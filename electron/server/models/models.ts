@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
+import { say } from "../common/say.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { Model } from "../../contract/machine.schema.ts";
 import { createLatestValue } from "../common/event-hub.ts";
@@ -84,7 +85,7 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
     for (const id of entries.keys()) if (!all.some((folder) => folder.id === id)) entries.delete(id);
     for (const folder of all) {
       if (entries.has(folder.id)) continue;
-      const entry: Entry = { folder, kind: folder.id === DEMO_MODEL ? "demo" : "published", inspection: null, bytes: 0, state: { kind: "working", doing: "Looking at its files", doneBytes: 0, totalBytes: 0 } };
+      const entry: Entry = { folder, kind: folder.id === DEMO_MODEL ? "demo" : "published", inspection: null, bytes: 0, state: { kind: "working", doing: say("MODEL_FILES_LOOKING", "Looking at its files"), doneBytes: 0, totalBytes: 0 } };
       entries.set(folder.id, entry);
       if (await isFolder(folder.path)) look(entry).catch((error: unknown) => logger.warning("A model folder could not be looked at", { error }));
       else entry.state = { kind: "missing" };
@@ -119,7 +120,7 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
         onBytes: (done) => {
           if (performance.now() - told < REPORT_MILLISECONDS) return;
           told = performance.now();
-          setState(entry, { kind: "working", doing: "Reading its files", doneBytes: done, totalBytes: total });
+          setState(entry, { kind: "working", doing: say("MODEL_FILES_READING", "Reading its files"), doneBytes: done, totalBytes: total });
         },
       });
       entry.inspection = Promise.resolve(found);
@@ -150,7 +151,7 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
     verify: async (modelId) => {
       const entry = await entryOf(modelId);
       if (entry.state.kind === "working") throw modelFault("MODEL_BUSY", "The model's files are being read already.", "One look at a time is enough.", "Wait until it is done.");
-      setState(entry, { kind: "working", doing: "Reading its files", doneBytes: 0, totalBytes: entry.bytes });
+      setState(entry, { kind: "working", doing: say("MODEL_FILES_READING", "Reading its files"), doneBytes: 0, totalBytes: entry.bytes });
       const running = verify(entry).finally(() => verifying.delete(running));
       verifying.add(running);
     },

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { copyFile, lstat, mkdir, open, readdir, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { bytesText, MEGABYTE } from "../../contract/byte-size.ts";
 import { type ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import { moveIntoPlace, replaceAtomically, temporaryNameFor, writeFileAtomically } from "../common/atomic-file.ts";
 import { FaultError } from "../common/fault-error.ts";
@@ -9,7 +10,7 @@ import { MEDIA_FOLDER } from "./media-files.ts";
 import { PROJECT_ENDING, PROJECT_FILE, projectText } from "./project-file.ts";
 import { type TarEntry, tarBytes, writeTar } from "./tar-writer.ts";
 
-const RESERVE_BYTES = 100 * 1024 ** 2;
+const RESERVE_BYTES = 100 * MEGABYTE;
 
 /** A file of a project, with its name relative to the project's folder. */
 interface ProjectPart {
@@ -125,5 +126,5 @@ async function hasSpace(folder: string, bytes: number): Promise<boolean> {
 
 async function refuseWithoutSpace(folder: string, bytes: number): Promise<void> {
   if (await hasSpace(folder, bytes)) return;
-  throw new FaultError({ code: "DISK_FULL", what: "The project was not copied.", why: `The copy needs ${String(Math.ceil(bytes / 1024 ** 2))} MB, and the disk has too little space left.`, hint: "Free some space, or choose another disk.", field: "target" });
+  throw new FaultError({ code: "DISK_FULL", what: "The project was not copied.", why: `The copy needs ${bytesText(bytes)}, and the disk has too little space left.`, hint: "Free some space, or choose another disk.", field: "target" });
 }

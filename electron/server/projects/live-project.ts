@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { bytesText } from "../../contract/byte-size.ts";
 import { type ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import { type Fault } from "../../contract/fault.schema.ts";
 import { type ProjectEvent } from "../../contract/rpc.ts";
@@ -199,4 +200,4 @@ const changedElsewhere = new FaultError({
 });
 const otherProject = new FaultError({ code: "PROJECT_OTHER", what: "The change was not saved.", why: "It belongs to another project.", hint: "Reload the page." });
 const readOnly: Fault = { code: "PROJECT_READ_ONLY", what: "The change was not saved.", why: "The project's folder cannot be written.", hint: "Duplicate the project to change it.", field: null };
-const tooLarge: Fault = { code: "PROJECT_TOO_LARGE", what: "The project could not be saved.", why: `It has grown beyond ${String(MOST_PROJECT_BYTES / 1024 ** 2)} MB.`, hint: "Undo the last step, and split the project in two.", field: null };
+const tooLarge: Fault = { code: "PROJECT_TOO_LARGE", what: "The project could not be saved.", why: `It has grown beyond ${bytesText(MOST_PROJECT_BYTES)}.`, hint: "Undo the last step, and split the project in two.", field: null };

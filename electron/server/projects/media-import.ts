@@ -3,6 +3,8 @@ import { constants, createReadStream } from "node:fs";
 import { copyFile, mkdir, open, rm, stat, statfs } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { MEGABYTE } from "../../contract/byte-size.ts";
+import { assertNever } from "../../contract/assert-never.ts";
 import { type MediaFile, mediaFileSchema } from "../../contract/document/project-document.schema.ts";
 import { moveIntoPlace, syncFolder, temporaryNameFor } from "../common/atomic-file.ts";
 import { FaultError, systemErrorCode } from "../common/fault-error.ts";
@@ -10,7 +12,7 @@ import { safeFileName } from "./folder-names.ts";
 import { MEDIA_FOLDER } from "./media-files.ts";
 
 /** What the media capability finds in a file. */
-export type ProbedMedia = { readonly kind: "image"; readonly width: number; readonly height: number } | { readonly kind: "audio"; readonly samples: number; readonly sampleRate: number; readonly channels: number };
+export type ProbedMedia = { readonly kind: "image"; readonly width: number; readonly height: number } | { readonly kind: "audio"; readonly samples: number; readonly sampleRate: number; readonly channels: number } | { readonly kind: "captions"; readonly captions: number; readonly milliseconds: number };
 export type Probe = (path: string) => Promise<ProbedMedia>;
 
 /** A file to bring in, under the name the user knows. */
@@ -20,8 +22,8 @@ export interface MediaSource {
 }
 
 /** So much stays free on the disk. */
-const RESERVE_BYTES = 100 * 1024 ** 2;
-const KNOWN_ENDINGS = /^\.(jpe?g|png|webp|wav|wave|mp3|flac|m4a|aac|ogg|oga|opus|mp4|mov|mkv|webm)$/;
+const RESERVE_BYTES = 100 * MEGABYTE;
+const KNOWN_ENDINGS = /^\.(jpe?g|png|webp|wav|wave|mp3|flac|m4a|aac|ogg|oga|opus|mp4|mov|mkv|webm|srt|vtt)$/;
 
 /**
  * Copies a file into a project's media folder and describes it. The copy is described, not the source, which may change meanwhile.
@@ -48,7 +50,7 @@ export async function locateMedia(folder: string, media: MediaFile, source: Medi
   const copy = await copyIn(folder, source);
   try {
     const facts = await probe(copy.path);
-    if (facts.kind !== media.kind) throw new FaultError({ code: "MEDIA_DIFFERENT", what: `"${source.name}" cannot take the place of "${media.name}".`, why: media.kind === "image" ? "It is not a picture." : "It is not a recording.", hint: "Choose another file.", field: "source" });
+    if (facts.kind !== media.kind) throw new FaultError({ code: "MEDIA_DIFFERENT", what: `"${source.name}" cannot take the place of "${media.name}".`, why: NOT_OF_KIND[media.kind], hint: "Choose another file.", field: "source" });
     const same = copy.sha256 === media.sha256;
     if (!same && !force) throw new FaultError({ code: "MEDIA_DIFFERENT", what: `"${source.name}" is not the missing file.`, why: "Its content differs from that of the file that was imported.", hint: "Choose another one, or use it anyway: clips made from it become stale.", field: "source" });
     const path = same ? media.path : `${MEDIA_FOLDER}/${storedName(source.name, randomUUID())}`;
@@ -78,9 +80,8 @@ async function copyIn(folder: string, source: MediaSource): Promise<Copy> {
     const path = join(inside, safeFileName(source.name, "media"));
     // On file systems that can, the copy shares its blocks with the source.
     await copyFile(source.path, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-    await makeDurable(path);
-    await syncFolder(media);
-    return { path, bytes: (await stat(path)).size, sha256: await hashOf(path), discard };
+    const [facts, sha256] = await Promise.all([stat(path), hashOf(path), makeDurable(path).then(() => syncFolder(media))]);
+    return { path, bytes: facts.size, sha256, discard };
   } catch (error) {
     await discard();
     throw systemErrorCode(error) === "ENOENT" || systemErrorCode(error) === "EISDIR" ? notFound(source.name) : error;
@@ -117,8 +118,19 @@ function storedName(name: string, id: string): string {
   return `${base.slice(0, 80).trim()}-${id.slice(0, 8)}${KNOWN_ENDINGS.test(ending) ? ending : ".bin"}`;
 }
 
+const NOT_OF_KIND = { image: "It is not a picture.", audio: "It is not a recording.", captions: "It is not a captions file." } as const;
+
 function describing(facts: ProbedMedia): ProbedMedia {
-  return facts.kind === "image" ? { kind: facts.kind, width: facts.width, height: facts.height } : { kind: facts.kind, samples: facts.samples, sampleRate: facts.sampleRate, channels: facts.channels };
+  switch (facts.kind) {
+    case "image":
+      return { kind: facts.kind, width: facts.width, height: facts.height };
+    case "audio":
+      return { kind: facts.kind, samples: facts.samples, sampleRate: facts.sampleRate, channels: facts.channels };
+    case "captions":
+      return { kind: facts.kind, captions: facts.captions, milliseconds: facts.milliseconds };
+    default:
+      return assertNever(facts);
+  }
 }
 
 function notFound(name: string): FaultError {

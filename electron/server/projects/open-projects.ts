@@ -30,7 +30,16 @@ export interface OpenProjects {
 /** Documents are small; more than this many are not worked on at once. */
 const MOST_OPEN = 24;
 
-export function createOpenProjects(dependencies: { readonly folder: string; readonly registry: ProjectRegistry; readonly summaries: ProjectSummaries; readonly logger: Logger }): OpenProjects {
+export interface OpenProjectsDependencies {
+  readonly folder: string;
+  readonly registry: ProjectRegistry;
+  readonly summaries: ProjectSummaries;
+  readonly logger: Logger;
+  /** No window listens to it any more. */
+  readonly onLeft: (project: LiveProject) => void;
+}
+
+export function createOpenProjects(dependencies: OpenProjectsDependencies): OpenProjects {
   const { registry, summaries, logger } = dependencies;
   const opened = new Map<string, Promise<LiveProject>>();
 
@@ -100,7 +109,11 @@ export function createOpenProjects(dependencies: { readonly folder: string; read
       publish: (mediaIds) => project.events.emit({ kind: "missing-media", mediaIds: [...mediaIds] }),
     });
     if (!loaded.readOnly) await removeUnusedMedia(folder, loaded.document, backupTexts(folder), Date.now());
-    const project = openLiveProject(own, { folder, logger, writtenRevision: loaded.stamp === null ? -1 : loaded.revision, onListeners: watcher.setListeners });
+    const onListeners = (count: number): void => {
+      watcher.setListeners(count);
+      if (count === 0) dependencies.onLeft(project);
+    };
+    const project = openLiveProject(own, { folder, logger, writtenRevision: loaded.stamp === null ? -1 : loaded.revision, onListeners });
     return project;
   }
 

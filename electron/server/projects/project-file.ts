@@ -1,3 +1,4 @@
+import { MEGABYTE } from "../../contract/byte-size.ts";
 import { violationsOf } from "../../contract/document/invariants.ts";
 import { migrate } from "../../contract/document/migrate.ts";
 import { type ProjectDocument, projectDocumentSchema } from "../../contract/document/project-document.schema.ts";
@@ -7,7 +8,7 @@ import { type Fault } from "../../contract/fault.schema.ts";
 export const PROJECT_FILE = "project.avatar";
 export const PROJECT_ENDING = ".avatar";
 /** Real projects have some hundred kilobytes; this bounds what a hostile file can cost. */
-export const MOST_PROJECT_BYTES = 32 * 1024 ** 2;
+export const MOST_PROJECT_BYTES = 32 * MEGABYTE;
 
 export type ReadProject =
   | { readonly kind: "ok"; readonly document: ProjectDocument; readonly revision: number; readonly migratedFrom: number | null }

@@ -11,9 +11,11 @@ import { type NumberedEvent } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { type Logger } from "../common/logger.ts";
 import { collectToArchive, collectToFolder, createProjectFolder, duplicateProject } from "./copy-project.ts";
+import { isEmptyDraft, removeDraft } from "./empty-drafts.ts";
 import { filledDocument } from "./example-project.ts";
 import { type Examples } from "./examples.ts";
 import { freeName, safeFileName } from "./folder-names.ts";
+import { type LiveProject } from "./live-project.ts";
 import { mediaPath, missingMedia } from "./media-files.ts";
 import { importMedia, locateMedia, type MediaSource, type Probe } from "./media-import.ts";
 import { createOpenProjects } from "./open-projects.ts";
@@ -23,6 +25,11 @@ import { createWastebasket } from "./wastebasket.ts";
 
 /** Imported files of a project that are remembered until a document names them. */
 const MOST_IMPORTS = 100;
+
+/** An empty project that no window shows is dropped after so long: a browser on a poor network may be on its way back, with edits. */
+const DRAFT_LEFT_MILLISECONDS = 5 * 60_000;
+/** At a start it must be older: a page may be waiting for the server to come back. */
+const DRAFT_STALE_MILLISECONDS = 10 * 60_000;
 
 /** A project as other capabilities see it. */
 export interface ProjectState {
@@ -36,7 +43,7 @@ export interface ProjectState {
 /** Reading may throw PROJECT_MISSING, PROJECT_NEWER, PROJECT_TOO_LARGE or PROJECT_DAMAGED; writing also the faults of files. */
 export interface Projects {
   readonly list: () => Promise<ProjectSummary[]>;
-  readonly create: (name: string | null, example: string | null) => Promise<string>;
+  readonly create: (name: string | null, example: string | null, trackName?: string) => Promise<string>;
   /** Everything about a project but its clips. */
   readonly open: (id: string) => Promise<Omit<OpenedProject, "outputs">>;
   /** The id of the project at a path. */
@@ -76,17 +83,31 @@ export interface ProjectsDependencies {
   readonly probe: Probe;
   /** A render or export of the project runs or waits. */
   readonly isBusy: (projectId: string) => boolean;
+  /** How long an empty project without a window is kept; five minutes when absent. */
+  readonly draftMilliseconds?: number;
   readonly logger: Logger;
 }
 
 export async function createProjects(dependencies: ProjectsDependencies): Promise<readonly [Projects, () => Promise<void>]> {
   const { folder: ownFolder, examples, logger, probe } = dependencies;
   const registry = await openProjectRegistry(dependencies.registryPath, logger);
-  const projects = createOpenProjects({ folder: ownFolder, registry, summaries: createProjectSummaries(), logger });
+  const projects = createOpenProjects({ folder: ownFolder, registry, summaries: createProjectSummaries(), logger, onLeft: (project) => leave(project) });
   const wastebasket = createWastebasket(dependencies.wastebasketFolder);
   await mkdir(ownFolder, { recursive: true });
   await removeStaleTemporaries(ownFolder);
   await wastebasket.empty();
+
+  /** Drops a project of our own folder that nobody has open if it is an empty draft. */
+  async function dropIfEmpty(id: string, folder: string, milliseconds: number): Promise<void> {
+    if (dirname(folder) !== ownFolder || !(await isEmptyDraft(folder, milliseconds, Date.now())) || projects.openIds().includes(id)) return;
+    await removeDraft(folder);
+    registry.remove(id);
+    logger.info("an empty draft was removed", { project: id });
+  }
+  const notDropped = (error: unknown): void => logger.warning("an empty draft could not be removed", { error });
+  void (async () => {
+    for (const { id, folder } of registry.all()) await dropIfEmpty(id, folder, DRAFT_STALE_MILLISECONDS);
+  })().catch(notDropped);
 
   /** What was imported of late, by project. */
   const imported = new Map<string, readonly MediaFile[]>();
@@ -98,10 +119,10 @@ export async function createProjects(dependencies: ProjectsDependencies): Promis
 
   const remember = (id: string, folder: string): void => registry.put({ id, folder, openedAt: Date.now() });
 
-  async function create(wanted: string | null, example: string | null): Promise<string> {
+  async function create(wanted: string | null, example: string | null, trackName = "Voice"): Promise<string> {
     const id = randomUUID();
     const name = wanted?.trim() ?? "";
-    const empty = newDocument({ id, name: name === "" ? await freeName(ownFolder, "Untitled") : name, audioTrackId: randomUUID(), audioTrackName: "Voice", baseSeed: randomInt(2 ** 31) });
+    const empty = newDocument({ id, name: name === "" ? await freeName(ownFolder, "Untitled") : name, audioTrackId: randomUUID(), audioTrackName: trackName, baseSeed: randomInt(2 ** 31) });
     remember(id, await createProjectFolder(ownFolder, empty.name, (folder) => (example === null ? Promise.resolve(empty) : fromExample(folder, empty, example))));
     return id;
   }
@@ -233,7 +254,23 @@ export async function createProjects(dependencies: ProjectsDependencies): Promis
       return { ...project, document: withImports(id, project.document) };
     },
   };
+  /** The last window of a project is gone; it may come back in a moment, as after a reload. */
+  const leave = (project: LiveProject): void => {
+    const timer = setTimeout(() => {
+      waiting.delete(timer);
+      if (project.revision() > 0 || project.events.listeners() > 0) return;
+      void (async () => {
+        await projects.close(project.id);
+        await dropIfEmpty(project.id, project.folder(), 0);
+      })().catch(notDropped);
+    }, dependencies.draftMilliseconds ?? DRAFT_LEFT_MILLISECONDS);
+    timer.unref();
+    waiting.add(timer);
+  };
+  const waiting = new Set<NodeJS.Timeout>();
+
   const cleanup = async (): Promise<void> => {
+    for (const timer of waiting) clearTimeout(timer);
     await projects.closeAll();
     await registry.flush();
   };

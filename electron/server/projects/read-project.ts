@@ -1,5 +1,6 @@
 import { copyFile, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { bytesText } from "../../contract/byte-size.ts";
 import { type ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import { type Fault } from "../../contract/fault.schema.ts";
 import { removeStaleTemporaries, temporaryNameFor } from "../common/atomic-file.ts";
@@ -95,7 +96,7 @@ async function canWrite(folder: string): Promise<boolean> {
 }
 
 export const missing: Fault = { code: "PROJECT_MISSING", what: "The project was not found.", why: "Its folder was moved, renamed or deleted, or its disk is not connected.", hint: "Connect the disk, or open the project at its new place.", field: null };
-const tooLarge: Fault = { code: "PROJECT_TOO_LARGE", what: "The project file is not opened.", why: `It has more than ${String(MOST_PROJECT_BYTES / 1024 ** 2)} MB, which no project of this program has.`, hint: "Open one of the copies in the project's backups folder.", field: null };
+const tooLarge: Fault = { code: "PROJECT_TOO_LARGE", what: "The project file is not opened.", why: `It has more than ${bytesText(MOST_PROJECT_BYTES)}, which no project of this program has.`, hint: "Open one of the copies in the project's backups folder.", field: null };
 const readOnlyNotice: Fault = { code: "PROJECT_READ_ONLY", what: "The project is open for reading only.", why: "Its folder cannot be written.", hint: "Duplicate the project to change it.", field: null };
 
 function recoveredNotice(at: number): Fault {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { GIGABYTE } from "../../contract/byte-size.ts";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { EngineJob } from "../../contract/engine-requests.schema.ts";
 import { clipsOfFrames } from "../../contract/time.ts";
@@ -8,7 +9,7 @@ import { takeFolder } from "./take-folders.ts";
 
 /** Saved states let an edit in the middle start nearby. They may use this share of the free disk, within these bounds. */
 const STATE_SHARE_OF_FREE_DISK = 0.05;
-const MOST_STATE_BYTES: Readonly<Record<Quality, number>> = { preview: 2 * 1024 ** 3, final: 8 * 1024 ** 3 };
+const MOST_STATE_BYTES: Readonly<Record<Quality, number>> = { preview: 2 * GIGABYTE, final: 8 * GIGABYTE };
 
 /** Bytes that the saved states of one take may use. */
 export function stateBudget(quality: Quality, freeDiskBytes: number): number {

@@ -9,7 +9,8 @@ import type { RenderScope } from "../../contract/jobs.schema.ts";
 import type { Estimate } from "../../contract/machine.schema.ts";
 import type { TakeOutput } from "../../contract/outputs.schema.ts";
 import { clipsOfFrames, FRAMES_PER_BLOCK, FRAMES_PER_SECOND } from "../../contract/time.ts";
-import { faultOf, type FaultError } from "../common/fault-error.ts";
+import { faultOf } from "../common/fault-error.ts";
+import { diskTooSmall } from "./disk-room.ts";
 import { stateBudget } from "./engine-job.ts";
 import type { EnginePort, RenderPorts } from "./ports.ts";
 import { planRender, type PlannedTake } from "./render-plan.ts";
@@ -126,7 +127,7 @@ export function estimateOf(plan: EnginePlan, totals: Totals): Estimate {
   const diskBytes = Math.round((disk.segments + disk.sound) * share + disk.states);
   const perBlock = forecast.seconds_per_block;
   const starting = forecast.seconds === null || perBlock === null ? 0 : Math.max(0, forecast.seconds - perBlock * plan.blocks);
-  const fault = diskBytes > plan.disk_available ? diskTooSmall(diskBytes, plan.disk_available) : null;
+  const fault = diskBytes > plan.disk_available ? diskTooSmall(diskBytes, plan.disk_available, "Free some space, or choose a smaller size.") : null;
   return {
     fits: fault === null,
     plan: `${plan.device_name}, ${plan.precision}`,
@@ -153,11 +154,6 @@ function sum(takes: readonly PlannedTake[], of: (planned: PlannedTake) => number
 
 function nothing(width: number, height: number): Estimate {
   return { fits: false, plan: "", width, height, frames: 0, clips: 0, clipsToRender: 0, seconds: null, secondsSource: "unknown", memoryBytes: null, diskBytes: null, fault: null };
-}
-
-function diskTooSmall(needed: number, free: number): FaultError["fault"] {
-  const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
-  return { code: "DISK_TOO_SMALL", what: "The disk will probably be too small.", why: `About ${gigabytes(needed)} GB are needed and ${gigabytes(free)} GB are free.`, hint: "Free some space, or choose a smaller size.", field: null };
 }
 
 const SILENCE_RATE = 8_000;

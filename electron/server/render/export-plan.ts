@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { assertNever } from "../../contract/assert-never.ts";
 import { compareTake, type StaleReason } from "../../contract/document/staleness.ts";
 import { compileTakes, ingredientsOfTake, type Take } from "../../contract/document/takes.ts";
 import { framesOfProject } from "../../contract/document/timeline.ts";
@@ -31,23 +32,41 @@ export interface ExportPlan {
   readonly span: Span;
   /** Empty for formats without pictures. */
   readonly takes: readonly ExportTake[];
+  /** Clips among them that are not what the timeline says now. */
+  readonly staleClips: number;
 }
 
 /**
- * Which files an export needs. Only clips that are what the timeline says now are used.
+ * Which files an export needs. Only clips that are what the timeline says now are used, unless the request takes stale ones.
  * @throws FaultError CLIP_MISSING, CLIP_STALE naming the first such clip, RANGE_EMPTY, and what the timeline lacks
  */
 export function planExport(document: ProjectDocument, projectFolder: string, quality: Quality, request: ExportRequest, outputs: readonly TakeOutput[]): ExportPlan {
   const frames = framesOfProject(document);
   const span = spanOf(request, frames);
   if (span.start >= span.end) throw rangeEmpty();
-  if (request.format === "wav" || request.format === "srt") return { span, takes: [] };
+  switch (request.format) {
+    case "wav":
+    case "srt":
+    case "vtt":
+      return { span, takes: [], staleClips: 0 };
+    case "mp4":
+    case "webm":
+    case "gif":
+    case "png":
+      return { span, ...planPictures(document, projectFolder, quality, span, outputs, request.useStale === true) };
+    default:
+      return assertNever(request);
+  }
+}
+
+function planPictures(document: ProjectDocument, projectFolder: string, quality: Quality, span: Span, outputs: readonly TakeOutput[], useStale: boolean): Omit<ExportPlan, "span"> {
   const compilation = compileTakes(document);
   if (!compilation.renderable) throw notRenderable(compilation.lacks);
   const { inferFrames } = document.settings;
   const ofQuality = (wanted: Quality, takeId: string): TakeOutput | null => outputs.find((output) => output.quality === wanted && output.takeId === takeId) ?? null;
 
   let clipsBefore = 0;
+  let staleClips = 0;
   const takes: ExportTake[] = [];
   for (const take of compilation.takes) {
     const firstClip = clipsBefore;
@@ -57,17 +76,22 @@ export function planExport(document: ProjectDocument, projectFolder: string, qua
     if (from >= to) continue;
     const output = ofQuality(quality, take.id);
     const compared = compareTake(ingredientsOfTake(document, take, quality), output);
+    // Clips of another length reach further, or less far, than as many of the present one.
+    const framesOnDisk = output?.clips.reduce((sum, clip) => sum + clip.frames, 0) ?? 0;
     const first = Math.floor(from / inferFrames);
     const end = clipsOfFrames(to, inferFrames);
     for (let clip = first; clip < end; clip += 1) {
       const found = compared[clip] ?? null;
       const place = `clip ${firstClip + clip + 1} (at ${timecode(take.start + clip * inferFrames)})`;
-      if (found === null) throw clipMissing(place, quality, hasClips(ofQuality("preview", take.id)));
-      if (found.reasons.length > 0) throw clipStale(place, found.reasons);
+      const there = useStale ? framesOnDisk >= Math.min(to, (clip + 1) * inferFrames) : found !== null;
+      if (!there) throw clipMissing(place, quality, hasClips(ofQuality("preview", take.id)));
+      if (found?.reasons.length === 0) continue;
+      if (!useStale) throw clipStale(place, found?.reasons ?? []);
+      staleClips += 1;
     }
-    if (output !== null) takes.push(exportTake(projectFolder, quality, take, output, end));
+    if (output !== null) takes.push(exportTake(projectFolder, quality, take, output, useStale ? output.clips.length : end));
   }
-  return { span, takes };
+  return { takes, staleClips };
 }
 
 function exportTake(projectFolder: string, quality: Quality, take: Take, output: TakeOutput, endClip: number): ExportTake {
@@ -83,7 +107,6 @@ function exportTake(projectFolder: string, quality: Quality, take: Take, output:
 }
 
 function spanOf(request: ExportRequest, frames: number): Span {
-  if (request.format === "srt") return { start: 0, end: frames };
   if (request.format === "png") return { start: request.frame, end: Math.min(frames, request.frame + 1) };
   const { start, end } = request.range ?? { start: 0, end: frames };
   return { start, end: Math.min(end, frames) };
@@ -115,5 +138,5 @@ const REASONS: Readonly<Record<StaleReason["kind"], string>> = {
 
 function clipStale(place: string, reasons: readonly StaleReason[]): FaultError {
   const changed = [...new Set(reasons.map((reason) => REASONS[reason.kind]))].join(", ");
-  return new FaultError({ code: "CLIP_STALE", what: `The video is not up to date: ${place} is old.`, why: `Changed since it was rendered: ${changed}.`, hint: "Render what is stale first, or export a range that is up to date." });
+  return new FaultError({ code: "CLIP_STALE", what: `The video is not up to date: ${place} is old.`, why: `Changed since it was rendered: ${changed}.`, hint: "Render what is stale first, export a range that is up to date, or choose to export it as it is." });
 }

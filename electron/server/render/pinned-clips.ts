@@ -11,7 +11,7 @@ const ATTEMPTS = 5;
  * Give `use` names of the planned clips that stay theirs while a render replaces them: links in a folder of the same disk.
  * `plan` is asked before and after linking; the links are right when both answers are the same.
  */
-export async function withPinnedClips<Result>(projectFolder: string, plan: () => Promise<{ readonly takes: readonly ExportTake[] }>, use: (takes: readonly ExportTake[]) => Promise<Result>): Promise<Result> {
+export async function withPinnedClips<Plan extends { readonly takes: readonly ExportTake[] }, Result>(projectFolder: string, plan: () => Promise<Plan>, use: (pinned: Plan) => Promise<Result>): Promise<Result> {
   const cache = join(projectFolder, "cache");
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, "export-"));
@@ -20,7 +20,7 @@ export async function withPinnedClips<Result>(projectFolder: string, plan: () =>
       const before = await plan();
       const attemptFolder = join(folder, String(attempt));
       const pinned = await pin(before.takes, attemptFolder);
-      if (pinned !== null && JSON.stringify((await plan()).takes) === JSON.stringify(before.takes)) return await use(pinned);
+      if (pinned !== null && JSON.stringify((await plan()).takes) === JSON.stringify(before.takes)) return await use({ ...before, takes: pinned });
       await rm(attemptFolder, { recursive: true, force: true });
     }
     throw new FaultError({ code: "EXPORT_CLIPS_CHANGING", what: "The export could not begin.", why: "Its clips are being rendered anew right now.", hint: "Wait until the render is done, then export again." });

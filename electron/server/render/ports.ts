@@ -1,3 +1,4 @@
+import type { Said } from "../../contract/said.schema.ts";
 import type { Take } from "../../contract/document/takes.ts";
 import type { ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import type { EngineEvent, EngineFinished, EnginePlan } from "../../contract/engine-messages.schema.ts";
@@ -5,6 +6,7 @@ import type { EngineJob, ModelChoice } from "../../contract/engine-requests.sche
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { ExportRequest } from "../../contract/jobs.schema.ts";
 import type { TakeOutput } from "../../contract/outputs.schema.ts";
+import type { FreeBytes } from "./disk-room.ts";
 import type { ExportTake } from "./export-plan.ts";
 
 /** What rendering needs of the rest of the studio. */
@@ -40,7 +42,7 @@ export interface MixRequest {
 /** Writes one export; the target appears whole or not at all. */
 export type ExportPort = (
   request: { readonly request: ExportRequest; readonly document: ProjectDocument; readonly projectFolder: string; readonly takes: readonly ExportTake[]; readonly target: string },
-  options: { readonly signal: AbortSignal; readonly onProgress: (progress: { readonly share: number; readonly doing: string }) => void },
+  options: { readonly signal: AbortSignal; readonly onProgress: (progress: { readonly share: number; readonly doing: Said }) => void },
 ) => Promise<{ readonly bytes: number; readonly warnings: readonly string[] }>;
 
 export interface RenderPorts {
@@ -48,6 +50,7 @@ export interface RenderPorts {
   /** Where a model's files are. Throws MODEL_… when it cannot be used. */
   readonly findModel: (modelId: string) => Promise<RenderModel>;
   readonly mix: (request: MixRequest, signal: AbortSignal) => Promise<void>;
+  readonly freeBytes: FreeBytes;
   /** A take's clips changed. */
   readonly publish: (projectId: string, output: TakeOutput) => void;
 }

@@ -3,7 +3,7 @@ import { compileTakes, ingredientsOfTake } from "../../contract/document/takes.t
 import type { ProjectDocument } from "../../contract/document/project-document.schema.ts";
 import type { TakeOutput } from "../../contract/outputs.schema.ts";
 import { FaultError } from "../common/fault-error.ts";
-import { takesToRemove, type UnusedTake } from "./clean-up.ts";
+import { takesToRemove, type TakeOnDisk } from "./clean-up.ts";
 import { engineJob, stateBudget } from "./engine-job.ts";
 import { planExport } from "./export-plan.ts";
 import { mixName } from "./mix-name.ts";
@@ -85,7 +85,7 @@ test("the engine's job keeps clips in the take's folder and names what is wanted
   expect(engineJob(first!, facts)).toMatchObject({ image: "/p/media/a.png", output: null, num_clip: 1, work_dir: "/p/renders/preview/one", size: { width: 384, height: 256 }, sample_steps: 3, speech_cuts: [0, 80, 90], state_budget_bytes: 5e7 });
   expect(engineJob(second!, facts)).toMatchObject({ image: "/p/media/b.png", num_clip: null, prompts: [{ start_block: 0, text: "Hello there." }] });
   expect(faultOf(() => engineJob(first!, { ...facts, document: { ...document, media: [] } }))).toMatchObject({ code: "MEDIA_MISSING" });
-  expect(stateBudget("preview", 1e15)).toBe(2 * 1024 ** 3);
+  expect(stateBudget("preview", 1e15)).toBe(2e9);
 });
 
 test("the mix's name changes with what is heard and with nothing else", () => {
@@ -108,9 +108,9 @@ test("progress counts clips, reused ones, and blocks that are left", () => {
   tally.beginTake(0);
   clip(0, true);
   block(0, 0, 9);
-  expect(tally.progress()).toMatchObject({ clipsDone: 1, clipsTotal: 5, clipsReused: 1, doing: "Going on from clip 1", clipShare: 0, secondsLeft: null });
+  expect(tally.progress()).toMatchObject({ clipsDone: 1, clipsTotal: 5, clipsReused: 1, doing: { text: "Going on from clip 1" }, clipShare: 0, secondsLeft: null });
   for (const index of [0, 1, 2, 3]) block(1, index, 2);
-  expect(tally.progress()).toMatchObject({ doing: "Clip 2", clip: 1, clipShare: 1, framesPerSecond: 6 });
+  expect(tally.progress()).toMatchObject({ doing: { text: "Clip 2" }, clip: 1, clipShare: 1, framesPerSecond: 6 });
   clip(1, false);
   // One block of the last clip of this take, and five of the next take.
   expect(tally.progress()).toMatchObject({ clipsDone: 2, secondsLeft: 12, clipShare: 0, memoryBytes: 7 });
@@ -123,7 +123,7 @@ test("progress counts clips, reused ones, and blocks that are left", () => {
   tally.endTake();
   tally.beginTake(1);
   block(0, 0, 1);
-  expect(tally.progress()).toMatchObject({ clipsDone: 3, takeId: "two", clip: 0, clipOnTimeline: 3, doing: "Clip 4" });
+  expect(tally.progress()).toMatchObject({ clipsDone: 3, takeId: "two", clip: 0, clipOnTimeline: 3, doing: { text: "Clip 4" } });
 });
 
 test("an export takes whole takes up to its end, and refuses what is not finished by name", () => {
@@ -138,10 +138,22 @@ test("an export takes whole takes up to its end, and refuses what is not finishe
   expect(faultOf(() => planExport(document, "/p", "preview", { format: "gif", range: { start: 160, end: 170 }, width: 64 }, whole))).toMatchObject({ code: "RANGE_EMPTY" });
 });
 
+test("an export takes stale clips where that is asked for, as far as they reach", () => {
+  const edited = { ...document, settings: { ...document.settings, baseSeed: 2 } };
+  const stale = { format: "mp4", range: null, useStale: true } as const;
+  expect(planExport(document, "/p", "preview", stale, whole).staleClips).toBe(0);
+  expect(planExport(edited, "/p", "preview", stale, whole)).toMatchObject({ staleClips: 5, takes: [{ frames: 100 }, { frames: 60 }] });
+  expect(planExport(edited, "/p", "preview", { format: "png", frame: 3, useStale: true }, whole).staleClips).toBe(1);
+  expect(faultOf(() => planExport(edited, "/p", "preview", stale, outputsOf(document, { one: 2, two: 2 })))).toMatchObject({ code: "CLIP_MISSING", what: "The video is not finished: clip 3 (at 0:03:21) is missing." });
+  // Clips of half the length: there are enough frames, and all of them are taken.
+  const halved = { ...document, settings: { ...document.settings, inferFrames: 96 } };
+  expect(planExport(halved, "/p", "preview", stale, whole).takes.map(({ clips }) => clips.reduce((sum, clip) => sum + clip.frames, 0))).toEqual([100, 60]);
+});
+
 test("unused takes go when they are old or too many, oldest first", () => {
   const now = 1e12;
-  const take = (takeId: string, gigabytes: number, days: number): UnusedTake => ({ quality: "final", takeId, bytes: gigabytes * 1024 ** 3, usedAt: now - days * 86_400_000 });
-  const removed = (...takes: UnusedTake[]): string[] => takesToRemove(takes, now).map((one) => one.takeId);
+  const take = (takeId: string, gigabytes: number, days: number): TakeOnDisk => ({ quality: "final", takeId, bytes: gigabytes * 1e9, usedAt: now - days * 86_400_000 });
+  const removed = (...takes: TakeOnDisk[]): string[] => takesToRemove(takes, now).map((one) => one.takeId);
   expect(removed(take("a", 1, 1), take("b", 3, 29))).toEqual([]);
   expect(removed(take("a", 0, 31), take("b", 1, 1))).toEqual(["a"]);
   expect(removed(take("old", 1, 9), take("new", 2, 1), take("middle", 2, 5))).toEqual(["old"]);

@@ -1,3 +1,5 @@
+import type { Said } from "../../contract/said.schema.ts";
+import { say, saidByEngine } from "../common/say.ts";
 import type { EngineEvent } from "../../contract/engine-messages.schema.ts";
 import { assertNever } from "../../contract/assert-never.ts";
 import { FRAMES_PER_BLOCK } from "../../contract/time.ts";
@@ -10,7 +12,7 @@ export interface RenderProgress {
   readonly clipsTotal: number;
   /** Of the clips done, those that an earlier render had made. */
   readonly clipsReused: number;
-  readonly doing: string;
+  readonly doing: Said;
   readonly takeId: string | null;
   /** Clip under way, counted from its take's start, and over all takes of the timeline. */
   readonly clip: number | null;
@@ -29,7 +31,7 @@ export class RenderTally {
   #index = 0;
   #done = 0;
   #reused = 0;
-  #doing = "Preparing";
+  #doing: Said = say("PREPARING", "Preparing");
   #clip: number | null = null;
   #share = 0;
   #memoryBytes: number | null = null;
@@ -62,14 +64,14 @@ export class RenderTally {
     this.#share = 0;
   }
 
-  say(doing: string): void {
+  say(doing: Said): void {
     this.#doing = doing;
   }
 
   observe(event: EngineEvent): void {
     switch (event.kind) {
       case "stage":
-        this.#doing = event.text;
+        this.#doing = saidByEngine(event);
         return;
       case "block":
         this.#pace.add(event.seconds, !this.#takeHasBlocks);
@@ -77,7 +79,7 @@ export class RenderTally {
         this.#clip = event.clip;
         // Clips between a saved state and the first stale one are made again, and are done already.
         this.#share = event.clip < this.#done ? 0 : Math.min(1, (event.block + 1) / event.blocks_per_clip);
-        this.#doing = event.clip < this.#done ? `Going on from clip ${this.#onTimeline(event.clip) + 1}` : `Clip ${this.#onTimeline(event.clip) + 1}`;
+        this.#doing = event.clip < this.#done ? say("GOING_ON_FROM_CLIP", "Going on from clip {clip}", { clip: this.#onTimeline(event.clip) + 1 }) : say("CLIP", "Clip {clip}", { clip: this.#onTimeline(event.clip) + 1 });
         return;
       case "clip":
         this.#done = Math.max(this.#done, event.clip + 1);

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Said } from "../../contract/said.schema.ts";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { ExportRequest } from "../../contract/jobs.schema.ts";
 import { type ExportPlan, planExport } from "./export-plan.ts";
@@ -26,13 +27,14 @@ export async function runExport(job: ExportJobRequest, write: ExportPort, report
   const { document, projectFolder, quality, request, target } = job;
   const plan = async (): Promise<ExportPlan> => planExport(document, projectFolder, quality, request, await readTakeOutputs(projectFolder));
   const pace = new SharePace();
-  const onProgress = ({ share, doing }: { readonly share: number; readonly doing: string }): void =>
+  const onProgress = ({ share, doing }: { readonly share: number; readonly doing: Said }): void =>
     report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null });
   try {
     await mkdir(dirname(target), { recursive: true });
-    return await withPinnedClips(projectFolder, plan, async (takes) => {
+    return await withPinnedClips(projectFolder, plan, async ({ takes, staleClips }) => {
       const { bytes, warnings } = await write({ request, document, projectFolder, takes, target }, { signal, onProgress });
-      return { kind: "finished", bytes, warnings };
+      const outOfDate = staleClips === 0 ? [] : [staleClips === 1 ? "One clip was out of date, and was taken as it is." : `${String(staleClips)} clips were out of date, and were taken as they are.`];
+      return { kind: "finished", bytes, warnings: [...outOfDate, ...warnings] };
     });
   } catch (error) {
     if (signal.aborted) return { kind: "stopped" };

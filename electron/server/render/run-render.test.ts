@@ -79,6 +79,7 @@ function engine(steps: readonly number[]): { ports: RenderPorts; jobs: EngineJob
       return Promise.resolve();
     },
     publish: (_, output) => void published.push(output),
+    freeBytes: () => Promise.resolve(1e12),
   };
   return { ports, jobs, published };
 }
@@ -122,6 +123,13 @@ test("an unchanged mix is not made again; a changed one is", async () => {
   document = { ...document, audioTracks: document.audioTracks.map((track) => ({ ...track, gainDecibels: -6 })) };
   await render({ ...ports, engine: engine([3]).ports.engine });
   expect(mixes).toBe(2);
+});
+
+test("without room for it a render does not begin, and says how much is needed", async () => {
+  const { ports, jobs } = engine([3]);
+  const refused = await fault(render({ ...ports, freeBytes: () => Promise.resolve(302e6) }));
+  expect(refused).toMatchObject({ code: "DISK_TOO_SMALL", why: expect.stringMatching(/^About 3\d\d(\.\d)? MB are needed, with some room to spare, and 302 MB are free\.$/) as string });
+  expect(jobs).toEqual([]);
 });
 
 test("a file that is gone is named before the engine is asked", async () => {

@@ -1,10 +1,13 @@
-import { access, mkdir, statfs } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Said } from "../../contract/said.schema.ts";
+import { say } from "../common/say.ts";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { EngineJob } from "../../contract/engine-requests.schema.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { RenderScope } from "../../contract/jobs.schema.ts";
 import { FaultError } from "../common/fault-error.ts";
+import { renderBytes, requireRoomToRender } from "./disk-room.ts";
 import { engineJob } from "./engine-job.ts";
 import { mixName } from "./mix-name.ts";
 import type { RenderPorts } from "./ports.ts";
@@ -37,11 +40,13 @@ const MOST_LOSSES_IN_A_ROW = 3;
  */
 export async function runRender(request: RenderRequest, ports: RenderPorts, report: (progress: RenderProgress) => void, signal: AbortSignal): Promise<RenderOutcome> {
   const { document, projectFolder, quality } = request;
-  const plan = planRender(document, quality, request.scope, await readTakeOutputs(projectFolder));
+  const outputs = await readTakeOutputs(projectFolder);
+  const plan = planRender(document, quality, request.scope, outputs);
+  await requireRoomToRender(ports.freeBytes, projectFolder, quality, renderBytes(plan, document, quality, outputs));
   await checkMedia(request, plan.takes);
   const model = await ports.findModel(document.settings.modelId);
   const tally = new RenderTally(plan.takes, document.settings.inferFrames);
-  const tell = (doing?: string): void => {
+  const tell = (doing?: Said): void => {
     if (doing !== undefined) tally.say(doing);
     tally.remember(ports.engine.memoryBytes());
     report(tally.progress());
@@ -50,7 +55,7 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
   try {
     for (const [index, planned] of plan.takes.entries()) {
       tally.beginTake(index);
-      tell("Mixing the sound");
+      tell(say("MIXING_SOUND", "Mixing the sound"));
       const job = await prepareTake(request, ports, planned, signal);
       const size = (await ports.engine.plan(model, job, signal)).size;
       const end = await renderUntilDone(planned, job, size);
@@ -94,7 +99,7 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
       lossesInARow = newClips > 0 ? 1 : lossesInARow + 1;
       if (lossesInARow > MOST_LOSSES_IN_A_ROW) throw new FaultError(keepsEnding(end.fault, planned.firstClip + clipsOnDisk));
       tally.beginTake(plan.takes.indexOf(planned));
-      tell(`${end.fault.what} Starting it again`);
+      tell(say("STARTING_AGAIN", "{what} Starting it again", { what: end.fault.what }));
     }
   }
 }
@@ -106,8 +111,7 @@ async function prepareTake(request: RenderRequest, ports: RenderPorts, planned: 
   const soundPath = join(folder, mixName(planned.take));
   await mkdir(folder, { recursive: true });
   if (!(await exists(soundPath))) await ports.mix({ document, projectFolder, take: planned.take, target: soundPath }, signal);
-  const disk = await statfs(projectFolder);
-  return engineJob(planned, { document, projectFolder, quality, soundPath, freeDiskBytes: disk.bavail * disk.bsize });
+  return engineJob(planned, { document, projectFolder, quality, soundPath, freeDiskBytes: await ports.freeBytes(projectFolder) });
 }
 
 /** Says which file is missing by the name the user knows, before the engine meets its path. */

@@ -1,8 +1,9 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ClipIngredients, TakeIngredients } from "../../contract/outputs.schema.ts";
+import { removeUnusedTakes, rendersOnDisk } from "./clean-up.ts";
 import { createClipFinder } from "./clip-finder.ts";
 import { clipFileName, takeFolder, takeRecordPath } from "./take-folders.ts";
 import { openTakeRecorder, readTakeOutput, readTakeOutputs, removeTake } from "./take-record.ts";
@@ -86,6 +87,22 @@ test("a removed take leaves nothing", async () => {
   await record(["a"]);
   await removeTake(project, "preview", "t");
   expect(await readTakeOutputs(project)).toEqual([]);
+  expect(readdirSync(join(project, "renders", "preview"))).toEqual([]);
+});
+
+test("takes that nothing needs are deleted, also what a crash left of one; others stay", async () => {
+  engineWrote(["a", "b"]);
+  await record(["a", "b"]);
+  // The record of this one went before a crash, and of that one nothing but the folder that lost its name.
+  mkdirSync(takeFolder(project, "final", "half"), { recursive: true });
+  writeFileSync(join(takeFolder(project, "final", "half"), "clip_00000.m4s"), "123456");
+  expect((await rendersOnDisk(project)).map(({ quality, takeId, bytes }) => [quality, takeId, bytes > 6])).toEqual([["preview", "t", true], ["final", "half", false]]);
+  expect(await removeUnusedTakes(project, new Set(["t"]))).toMatchObject([{ quality: "final", takeId: "half", bytes: 6 }]);
+  expect(await clips()).toEqual(["a", "b"]);
+  expect(readdirSync(join(project, "renders", "final"))).toEqual([]);
+  expect(await removeUnusedTakes(project, new Set(["t"]))).toEqual([]);
+  expect(await removeUnusedTakes(project, new Set())).toHaveLength(1);
+  expect(await clips()).toEqual([]);
 });
 
 test("clips are found by their content", async () => {

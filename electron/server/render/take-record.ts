@@ -1,10 +1,10 @@
-import { mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { qualitySchema, type Quality } from "../../contract/document/project-document.schema.ts";
 import { clipIngredientsSchema, takeIngredientsSchema, type ClipIngredients, type RenderedClip, type TakeIngredients, type TakeOutput } from "../../contract/outputs.schema.ts";
-import { writeFileAtomically } from "../common/atomic-file.ts";
+import { removeStaleTemporaries, temporaryNameFor, writeFileAtomically } from "../common/atomic-file.ts";
 import { systemErrorCode } from "../common/fault-error.ts";
 import { CLIP_LIST_FILE, clipFileName, INIT_FILE, takeFolder, takeRecordPath } from "./take-folders.ts";
 
@@ -62,10 +62,28 @@ export async function recordedTakes(projectFolder: string, quality: Quality): Pr
   return names.flatMap((name) => /^([A-Za-z0-9_-]{1,64})\.jsonl$/.exec(name)?.[1] ?? []);
 }
 
-/** Delete a take's clips and record. The record goes first: without it the clips count for nothing. */
+/** Takes that have a record or a folder: a crash while one was removed, or before its first clip was recorded, may leave either. */
+export async function takesOnDisk(projectFolder: string, quality: Quality): Promise<string[]> {
+  const entries = await readdir(join(projectFolder, "renders", quality), { withFileTypes: true }).catch(() => []);
+  const folders = entries.flatMap((entry) => (entry.isDirectory() && /^[A-Za-z0-9_-]{1,64}$/.test(entry.name) ? [entry.name] : []));
+  return [...new Set([...(await recordedTakes(projectFolder, quality)), ...folders])];
+}
+
+/**
+ * Delete a take's clips and record. The record goes first: without it the clips count for nothing. Then the folder loses its name at one stroke, so that a render
+ * that wants the take just now begins in one of its own; what a crash leaves of the old one goes with the next removal.
+ */
 export async function removeTake(projectFolder: string, quality: Quality, takeId: string): Promise<void> {
   await rm(takeRecordPath(projectFolder, quality, takeId), { force: true });
-  await rm(takeFolder(projectFolder, quality, takeId), { recursive: true, force: true });
+  const folder = takeFolder(projectFolder, quality, takeId);
+  const aside = temporaryNameFor(folder);
+  await rename(folder, aside).catch(ignoreAbsence);
+  await rm(aside, { recursive: true, force: true });
+  await removeStaleTemporaries(dirname(folder));
+}
+
+function ignoreAbsence(error: unknown): void {
+  if (systemErrorCode(error) !== "ENOENT") throw error;
 }
 
 /** Writes down what the clips of one take are made from, while a render makes them. */

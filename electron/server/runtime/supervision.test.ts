@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { say } from "../common/say.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import { isSilent, LIMITS, silentSeconds, step, STOPPED, type Effect, type Supervision, type SupervisionEvent } from "./supervision.ts";
 import { workerStateOf } from "./worker-state.ts";
@@ -23,9 +24,9 @@ const times = (count: number, event: SupervisionEvent): SupervisionEvent[] => Ar
 const running = play([{ kind: "start" }, hello]).state;
 
 test("start spawns, hello makes it ready, work makes it busy", () => {
-  const { state, effects } = play([{ kind: "start" }, hello, { kind: "activity", activity: { kind: "busy", doing: "Clip 1", jobId: "j" } }]);
+  const { state, effects } = play([{ kind: "start" }, hello, { kind: "activity", activity: { kind: "busy", doing: say("CLIP", "Clip {clip}", { clip: 1 }), jobId: "j" } }]);
   expect(effects).toEqual(["spawn"]);
-  expect(workerStateOf(state)).toEqual({ status: "busy", doing: "Clip 1", jobId: "j" });
+  expect(workerStateOf(state)).toEqual({ status: "busy", doing: { code: "CLIP", values: { clip: 1 }, text: "Clip 1" }, jobId: "j" });
   expect(workerStateOf(step(state, { kind: "activity", activity: { kind: "idle", model: "demo" } }).state)).toEqual({ status: "ready", model: "demo", engineVersion: "1" });
 });
 
@@ -52,11 +53,11 @@ test("a worker that has shown that it works begins with a clean slate", () => {
 });
 
 test("silence is named, then the worker is ended once, and the reason is told", () => {
-  const busy = step(running, { kind: "activity", activity: { kind: "busy", doing: "Clip 7", jobId: "j" } }).state;
+  const busy = step(running, { kind: "activity", activity: { kind: "busy", doing: say("CLIP", "Clip {clip}", { clip: 7 }), jobId: "j" } }).state;
   const quiet = play(times(2 * LIMITS.heartbeatsUntilNamed, tick), busy).state;
   expect(isSilent(quiet)).toBe(true);
   expect(silentSeconds(quiet)).toBe(10);
-  expect(workerStateOf(quiet)).toMatchObject({ status: "busy", doing: "No sign of life for 10 seconds. Last: Clip 7" });
+  expect(workerStateOf(quiet)).toMatchObject({ status: "busy", doing: { text: "No sign of life for 10 seconds. Last: Clip 7", values: { seconds: 10 } } });
   expect(isSilent(step(quiet, heartbeat).state)).toBe(false);
   const long = play(times(2 * LIMITS.heartbeatsUntilEnded + 50, tick), busy);
   expect(long.effects).toEqual(["kill"]);

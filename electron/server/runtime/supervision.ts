@@ -1,3 +1,4 @@
+import type { Said } from "../../contract/said.schema.ts";
 import { assertNever } from "../../contract/assert-never.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 
@@ -7,7 +8,7 @@ import type { Fault } from "../../contract/fault.schema.ts";
  */
 
 /** What the worker does, as its client knows it. */
-export type Activity = { readonly kind: "idle"; readonly model: string | null } | { readonly kind: "busy"; readonly doing: string; readonly jobId: string | null };
+export type Activity = { readonly kind: "idle"; readonly model: string | null } | { readonly kind: "busy"; readonly doing: Said; readonly jobId: string | null };
 
 type Alive = {
   readonly engineVersion: string;
@@ -24,7 +25,7 @@ export type Supervision =
   | { readonly status: "stopped" }
   | { readonly status: "starting"; readonly attempt: number; readonly ticks: number; readonly ending: Fault | null }
   | ({ readonly status: "ready"; readonly model: string | null } & Alive)
-  | ({ readonly status: "busy"; readonly doing: string; readonly jobId: string | null } & Alive)
+  | ({ readonly status: "busy"; readonly doing: Said; readonly jobId: string | null } & Alive)
   | { readonly status: "restarting"; readonly attempt: number; readonly ticksLeft: number; readonly fault: Fault }
   | { readonly status: "stopping"; readonly startAgain: boolean }
   | { readonly status: "failed"; readonly fault: Fault };
@@ -178,7 +179,7 @@ function neverStarted(seconds: number): Fault {
 }
 
 function fellSilent(state: Extract<Supervision, { status: "ready" | "busy" }>, seconds: number): Fault {
-  const doing = state.status === "busy" ? state.doing : "waiting for work";
+  const doing = state.status === "busy" ? state.doing.text : "waiting for work";
   return {
     code: "ENGINE_SILENT",
     what: "The engine stopped answering.",

@@ -88,7 +88,7 @@ def _measure(setup: Setup, pipeline: Pipeline, on_cuda: bool, folder: Path) -> I
         audio=lambda block: _looped_features(features, block),
     )
     settings = SessionSettings(shape, make_schedule(setup.sample_steps))
-    session = Session(pipeline.transformer, pipeline.vae, settings, conditions, draws)
+    session = Session(pipeline.denoiser, pipeline.decoder, settings, conditions, draws)
     seconds, _ = timed(lambda: session.prefill(reference, motion), on_cuda)
     note = f"prompt and {shape.condition_tokens} tokens through all layers"
     yield Figure("prefill of the caches", seconds * _MS, "ms", note=note)

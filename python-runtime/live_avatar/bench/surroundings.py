@@ -42,7 +42,7 @@ def machine_lines(facts: dict[str, Any]) -> list[str]:
     bf16 = "with" if facts["native_bf16"] else "without"
     return [
         f"{facts['processor']}, {facts['cores']} cores, {facts['processors']} processors, {bf16} bfloat16; "
-        f"{facts['memory_bytes'] / 2**30:.0f} GB of memory",
+        f"{facts['memory_bytes'] / 1e9:.0f} GB of memory",
         f"{facts['card'] or 'computing on the processor'}; {facts['threads']} threads, "
         f"wait policy {facts['wait_policy'].lower()}",
         f"torch {facts['torch']}, Python {facts['python']}, live-avatar {facts['engine']}, {facts['system']}",

@@ -14,7 +14,8 @@ from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.checkpoint.fingerprint import file_sha256
 from live_avatar.checkpoint.layout import Part, locate_parts
 from live_avatar.checkpoint.lora import lora_targets, read_lora
-from live_avatar.checkpoint.tensors import TensorSource, check_source, open_safetensors_set, open_weights
+from live_avatar.checkpoint.source import TensorSource
+from live_avatar.checkpoint.tensors import check_source, open_safetensors_set, open_weights
 from live_avatar.errors import UserError
 from live_avatar.text import PromptTokenizer, TextEncoderSizes
 from live_avatar.vae.config import VaeConfig

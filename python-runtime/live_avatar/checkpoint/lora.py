@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from live_avatar.checkpoint.config import DitConfig
-from live_avatar.checkpoint.tensors import TensorSource, listed, open_weights
+from live_avatar.checkpoint.drawn import Draw
+from live_avatar.checkpoint.source import TensorSource
+from live_avatar.checkpoint.tensors import listed, open_weights
 from live_avatar.errors import UserError
 
 LORA_FILE_NAME = "liveavatar.safetensors"
@@ -31,16 +33,25 @@ Targets = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class LoraFactors:
-    """The two factors of one module: ``down`` [rank, in] (A), ``up`` [out, rank] (B), and the factor of B A."""
+    """The two factors of one module: ``down`` [rank, in] (A), ``up`` [out, rank] (B), and the factor of B A.
+
+    Factors that are to be drawn have no contents (device ``meta``); ``draws`` makes them, down first.
+    """
 
     down: Tensor
     up: Tensor
     scale: float
+    draws: tuple[Draw, Draw] | None = None
 
     @property
     def rank(self) -> int:
         """Inner size of the product."""
         return self.down.shape[0]
+
+    def wide(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """``down`` and ``up`` in float32 on ``device``."""
+        down, up = (self.down, self.up) if self.draws is None else (draw(device) for draw in self.draws)
+        return down.to(device=device, dtype=torch.float32), up.to(device=device, dtype=torch.float32)
 
 
 class LoraFile:
@@ -108,8 +119,7 @@ class LoraFile:
         factors = self.modules.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
         if factors is None:
             return weight
-        down = factors.down.to(device=weight.device, dtype=torch.float32)
-        up = factors.up.to(device=weight.device, dtype=torch.float32)
+        down, up = factors.wide(weight.device)
         merged = (up @ down).mul_(factors.scale).add_(weight)
         return merged.to(weight.dtype)
 
@@ -142,13 +152,19 @@ def read_lora(path: Path) -> LoraFile:
     source = open_weights(path)
     down: dict[str, Tensor] = {}
     up: dict[str, Tensor] = {}
+    draws: dict[str, Draw] = {}
     alphas: dict[str, float] = {}
     strange: list[str] = []
     for key in source:
         factor, alpha = _FACTOR.fullmatch(key), _ALPHA.fullmatch(key)
         if factor is not None:
             side = down if factor["down"] else up
-            tensor = source.get(key)
+            draw = source.draw(key)
+            if draw is None:
+                tensor = source.get(key)
+            else:
+                tensor = torch.empty(source.shape(key), dtype=source.dtype(key), device="meta")
+                draws[f"{factor['module']} {'down' if factor['down'] else 'up'}"] = draw
             if tensor.ndim != 2 or factor["module"] in side:
                 strange.append(key)
             side[factor["module"]] = tensor
@@ -167,7 +183,8 @@ def read_lora(path: Path) -> LoraFile:
     for name, factor_down in down.items():
         module_alpha = alphas.get(name, common_alpha)
         scale = _DEFAULT_SCALE if module_alpha is None else module_alpha / factor_down.shape[0]
-        modules[name] = LoraFactors(factor_down, up[name], scale)
+        drawn = (draws[f"{name} down"], draws[f"{name} up"]) if draws else None
+        modules[name] = LoraFactors(factor_down, up[name], scale, drawn)
     return LoraFile(path, modules)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from live_avatar.checkpoint.drawn import Draw, drawing_of_metadata, drawing_of_torch_file
 from live_avatar.checkpoint.headers import damaged, read_safetensors_header, shard_missing
 from live_avatar.checkpoint.pickles import read_torch_dictionary
+from live_avatar.checkpoint.source import FilePlace, StoredTensor, TensorSource
 from live_avatar.errors import UserError
 
 Transform = Callable[[str, Tensor], Tensor]
@@ -36,99 +36,6 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
-    """A tensor that is not read yet: its shape, stored precision, and how to get it (on the CPU, as stored)."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    read: Callable[[], Tensor]
-
-    @property
-    def bytes(self) -> int:
-        """Stored size."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-class TensorSource:
-    """Named tensors that are read only when asked for.
-
-    Iterating gives the names, in the order that reads the files from front to back.
-
-    Attributes:
-        files: files the tensors come from; empty for tensors in memory.
-        metadata: free text pairs the files carry.
-    """
-
-    def __init__(
-        self,
-        tensors: Mapping[str, StoredTensor],
-        files: Iterable[Path] = (),
-        metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        self._tensors = dict(tensors)
-        self.files = tuple(files)
-        self.metadata = dict(metadata or {})
-
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], files: Iterable[Path] = ()) -> TensorSource:
-        """A source over tensors that are already in memory, or memory-mapped by torch."""
-        stored = {
-            key: StoredTensor(tuple(tensor.shape), tensor.dtype, partial(tensors.__getitem__, key))
-            for key, tensor in tensors.items()
-        }
-        return cls(stored, files)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._tensors
-
-    def keys(self) -> list[str]:
-        """The names, in file order."""
-        return list(self._tensors)
-
-    def shape(self, key: str) -> tuple[int, ...]:
-        """Shape of a tensor, without reading it."""
-        return self._tensors[key].shape
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor by name, without reading any."""
-        return {key: stored.shape for key, stored in self._tensors.items()}
-
-    def dtype(self, key: str) -> torch.dtype:
-        """Stored precision of a tensor, without reading it."""
-        return self._tensors[key].dtype
-
-    def bytes(self, key: str) -> int:
-        """Stored size of a tensor."""
-        return self._tensors[key].bytes
-
-    def get(self, key: str) -> Tensor:
-        """The tensor on the CPU as stored; may be a view of a mapped file, so it must not be written to."""
-        return self._tensors[key].read()
-
-    def renamed(self, rename: Callable[[str], str | None]) -> TensorSource:
-        """The same tensors under other names; ``None`` leaves a tensor out on purpose.
-
-        Raises:
-            UserError: ``CHECKPOINT_FILE_DAMAGED`` when two tensors get the same name.
-        """
-        tensors: dict[str, StoredTensor] = {}
-        for key, stored in self._tensors.items():
-            name = rename(key)
-            if name is None:
-                continue
-            if name in tensors:
-                raise damaged(self.files[0], f'Two tensors stand for the weight "{name}"; one of them is "{key}".')
-            tensors[name] = stored
-        return TensorSource(tensors, self.files, self.metadata)
 
 
 class _MappedFile:
@@ -163,12 +70,18 @@ def open_safetensors_set(files: Sequence[Path]) -> TensorSource:
         header = read_safetensors_header(path)
         mapped = _MappedFile(path)
         metadata.update(header.metadata)
+        drawing = drawing_of_metadata(header.metadata)
         for key, entry in header.tensors.items():
             if key in tensors:
                 raise damaged(path, f'Its tensor "{key}" is in another file of the set as well.')
             if entry.dtype not in _DTYPES:
                 raise damaged(path, f'Its tensor "{key}" has the unknown precision {entry.dtype}.')
-            tensors[key] = StoredTensor(entry.shape, _DTYPES[entry.dtype], partial(mapped.get, key))
+            dtype = _DTYPES[entry.dtype]
+            if drawing is None:
+                place = FilePlace(path, entry.offset)
+                tensors[key] = StoredTensor(entry.shape, dtype, partial(mapped.get, key), place)
+            else:
+                tensors[key] = _drawn(drawing.of(key, entry.shape, dtype), entry.shape, dtype)
     return TensorSource(tensors, files, metadata)
 
 
@@ -180,7 +93,19 @@ def open_weights(path: Path) -> TensorSource:
     """
     if path.suffix == ".safetensors":
         return open_safetensors_set([path])
-    return TensorSource.of_tensors(read_torch_dictionary(path), [path])
+    table = read_torch_dictionary(path)
+    drawing = drawing_of_torch_file(path)
+    if drawing is None:
+        return TensorSource.of_tensors(table, [path])
+    drawn = {}
+    for key, tensor in table.items():
+        shape = tuple(tensor.shape)
+        drawn[key] = _drawn(drawing.of(key, shape, tensor.dtype), shape, tensor.dtype)
+    return TensorSource(drawn, [path])
+
+
+def _drawn(draw: Draw, shape: tuple[int, ...], dtype: torch.dtype) -> StoredTensor:
+    return StoredTensor(shape, dtype, partial(draw, torch.device("cpu")), draw=draw)
 
 
 def load_strict(
@@ -212,10 +137,9 @@ def load_strict(
     total, done = sum(source.bytes(key) for key in source), 0
     for key in source:
         wanted = dtype(key) if callable(dtype) else dtype
-        tensor = source.get(key)
-        if wanted is None or not tensor.is_floating_point():
-            wanted = tensor.dtype
-        tensor = tensor.to(device=device, dtype=wanted)
+        if wanted is None or not source.dtype(key).is_floating_point:
+            wanted = source.dtype(key)
+        tensor = source.get_on(key, device).to(wanted)
         if transform is not None:
             tensor = transform(key, tensor)
             if tuple(tensor.shape) != source.shape(key):

@@ -22,6 +22,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("live_avatar.cli.plan_command", "say what a video would be and cost, without making it"),
     "check": ("live_avatar.cli.check_command", "say whether a portrait, a recording and a prompt are good material"),
     "inspect": ("live_avatar.cli.inspect_command", "look at a model folder: what it holds, what is missing or damaged"),
+    "random-weights": ("live_avatar.cli.random_weights_command", "write a stand-in for a model, to measure with"),
     "verify": ("live_avatar.verify.__main__", "check the engine against golden data"),
     "bench": ("live_avatar.bench", "measure the engine"),
     "worker": ("live_avatar.worker", "serve a parent program over JSON lines on stdio"),

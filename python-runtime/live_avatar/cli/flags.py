@@ -214,7 +214,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         const="fp8",
         default="auto",
         metavar="PRECISION",
-        help="precision of the weights: auto, bf16 or fp32 (fp8 is not built yet)",
+        help="precision of the weights: auto, fp8, bf16 or fp32; fp8 alone if no word follows (default auto)",
     )
     group.add_argument("--offload_model", default="auto", metavar="BOOL", help="auto or false (true is not built yet)")
     group.add_argument("--num_gpus_dit", type=int, metavar="N", help="only 1 (several GPUs are not built yet)")

@@ -116,7 +116,7 @@ def read_model_options(options: argparse.Namespace) -> PipelineOptions:
     """Which model to load, and how.
 
     Raises:
-        UserError: ``PRECISION_UNKNOWN``, ``FEATURE_NOT_READY`` (fp8), ``ARGUMENTS_INVALID``.
+        UserError: ``PRECISION_UNKNOWN``, ``ARGUMENTS_INVALID``.
     """
     ckpt_dir = Path(options.ckpt_dir).expanduser() if options.ckpt_dir else DEFAULT_CKPT_DIR
     if options.load_lora is False and options.lora_path_dmd is not None:
@@ -150,20 +150,14 @@ def choose_lora(ckpt_dir: Path, name: str | None) -> str | None:
 
 def _precision(text: str) -> Precision:
     lowered = text.strip().lower()
-    if lowered in ("auto", "bf16", "fp32"):
+    if lowered in ("auto", "fp8", "bf16", "fp32"):
         return lowered  # type: ignore[return-value]
-    if lowered in ("fp8", "true"):
-        raise UserError(
-            "FEATURE_NOT_READY",
-            "--fp8 cannot be used.",
-            "Weights in 8 bits are not built yet in this version.",
-            "Use --fp8 auto, bf16 or fp32, or leave the flag out.",
-            field="fp8",
-        )
+    if lowered == "true":
+        return "fp8"
     raise UserError(
         "PRECISION_UNKNOWN",
         f'"{text}" is not a precision.',
-        "The precisions are auto, bf16 and fp32.",
+        "The precisions are auto, fp8, bf16 and fp32.",
         "Leave --fp8 out to let the program choose.",
         field="fp8",
     )

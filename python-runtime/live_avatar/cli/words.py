@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from live_avatar.machine import GIB
-
 
 def duration(seconds: float) -> str:
     """``8.4 s``, ``3 min 05 s`` or ``2 h 14 min``."""
@@ -16,12 +14,12 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as GB, MB or kB (powers of 1024), or bytes."""
-    if count >= 0.1 * GIB:
-        return f"{count / GIB:.1f} GB"
-    if count >= 2**20:
-        return f"{count / 2**20:.0f} MB"
-    return f"{count / 1024:.0f} kB" if count >= 1024 else f"{count:.0f} bytes"
+    """Bytes as GB, MB or kB (powers of 1000, as the studio says them), or bytes."""
+    if count >= 1e8:
+        return f"{count / 1e9:.1f} GB"
+    if count >= 1e6:
+        return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e3:.0f} kB" if count >= 1e3 else f"{count:.0f} bytes"
 
 
 def plural(count: int, noun: str) -> str:

@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from live_avatar.errors import UserError
 from live_avatar.geometry import FRAMES_PER_SECOND
@@ -29,8 +26,17 @@ from live_avatar.media.aac import AacTrack
 from live_avatar.media.atomic import atomic_write_bytes, remove_stale_temporaries
 from live_avatar.media.mp4_boxes import place_fragment, split_fragmented
 from live_avatar.media.playlist import INIT_NAME, clip_name
+from live_avatar.media.video_encoder import (
+    ENCODERS,
+    Frame,
+    H264Encoder,
+    VideoCodecSettings,
+    add_stream,
+    choose_encoders,
+    to_picture,
+)
 
-Frame = npt.NDArray[np.uint8]
+__all__ = ["Frame", "SegmentInfo", "SegmentWriter", "VideoCodecSettings"]
 
 _VIDEO_TRACK, _AUDIO_TRACK = 1, 2
 _TICKS_PER_FRAME = 512  # the video track counts 12800 a second at 25 frames a second
@@ -40,21 +46,6 @@ _MUX_OPTIONS = {
     "video_track_timescale": str(_TICKS_PER_FRAME * FRAMES_PER_SECOND),
     "fflags": "+bitexact",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class VideoCodecSettings:
-    """How frames are compressed.
-
-    Attributes:
-        crf: constant rate factor of x264, 0 (lossless) to 51; 17 looks like the original.
-        preset: x264's speed setting.
-        threads: fixed, since x264's bytes depend on it.
-    """
-
-    crf: int = 17
-    preset: str = "veryfast"
-    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,12 @@ class SegmentInfo:
 class SegmentWriter:
     """Writes the clips of one take into ``folder``; see the module's text. Use it with ``with``, or call ``close``.
 
-    Making one writes ``init.mp4``; one that is there already has to be of the same format.
+    Making one writes ``init.mp4``; one that is there already has to be of the same format. With several encoders at
+    hand, the one that made it goes on, and the first one begins.
+
+    Attributes:
+        encoder: what compresses the frames.
+        encoder_note: in words, why the card's encoder cannot be used though it was wanted; or ``None``.
 
     Raises:
         UserError: ``DISK_FULL``; ``SEGMENT_FORMAT_CHANGED`` when the folder holds clips of another size, sound or
@@ -89,6 +85,7 @@ class SegmentWriter:
         height: int,
         audio: Path,
         settings: VideoCodecSettings | None = None,
+        encoders: Sequence[H264Encoder] = ENCODERS,
     ) -> None:
         if width % 2 or height % 2:
             raise ValueError(f"{width}x{height}: both sides must be even")
@@ -96,11 +93,13 @@ class SegmentWriter:
         self.width = width
         self.height = height
         self.settings = settings or VideoCodecSettings()
+        usable, self.encoder_note = choose_encoders(encoders, self.settings, width, height)
+        self.encoder = usable[0]
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale_temporaries(folder)
         self._track = AacTrack(audio)
         try:
-            self._write_init()
+            self._write_init(usable)
         except BaseException:
             self._track.close()
             raise
@@ -122,10 +121,21 @@ class SegmentWriter:
         iterator raises, nothing is written. An existing clip of that index is replaced.
 
         Raises:
-            UserError: ``DISK_FULL``; the clips before this one are kept.
+            UserError: ``DISK_FULL``, or ``VIDEO_ENCODER_FAILED`` of the card's encoder; the clips before this one are
+                kept.
             ValueError: no frames, or a frame of another shape or dtype.
         """
-        data, count, decode_times = self._mux(frames, first_frame, is_init=False)
+        try:
+            data, count, decode_times = self._mux(frames, first_frame, is_init=False)
+        except av.FFmpegError as error:
+            if not self.encoder.hardware:
+                raise
+            raise UserError(
+                "VIDEO_ENCODER_FAILED",
+                f"Clip {index + 1} could not be compressed.",
+                f"The card's encoder ({self.encoder.name}) stopped: {error.strerror}.",
+                "Run the command again: finished clips are kept. Other programs may be using the encoder.",
+            ) from error
         _, fragment = split_fragmented(data)
         segment = place_fragment(fragment, index + 1, decode_times)
         path = self.folder / clip_name(index)
@@ -133,30 +143,33 @@ class SegmentWriter:
         digest = hashlib.sha256(segment).hexdigest()
         return SegmentInfo(index, first_frame, count, path, digest, len(segment))
 
-    def _write_init(self) -> None:
+    def _write_init(self, usable: Sequence[H264Encoder]) -> None:
         """Make the initialisation part from one black frame and the first packet, whose time sets the edit list."""
         black = np.zeros((self.height, self.width, 3), np.uint8)
-        data, _, _ = self._mux([black], 0, is_init=True)
-        init, _ = split_fragmented(data)
         path = self.folder / INIT_NAME
         before = path.read_bytes() if path.exists() else None
-        if before == init:
-            return
-        if before is not None and not same_format(before, init):
-            raise UserError(
-                "SEGMENT_FORMAT_CHANGED",
-                f"The clips in {self.folder} cannot be continued.",
-                "They were made with another picture size, sound, codec setting or version of the encoder.",
-                "Start the render anew in an empty work folder.",
-                field="output",
-            )
-        atomic_write_bytes(path, init)
+        for encoder in usable:
+            self.encoder = encoder
+            data, _, _ = self._mux([black], 0, is_init=True)
+            init, _ = split_fragmented(data)
+            if before == init:
+                return
+            if before is None or same_format(before, init):
+                atomic_write_bytes(path, init)
+                return
+        raise UserError(
+            "SEGMENT_FORMAT_CHANGED",
+            f"The clips in {self.folder} cannot be continued.",
+            "They were made with another picture size, sound, codec setting or version of the encoder.",
+            "Start the render anew in an empty work folder.",
+            field="output",
+        )
 
     def _mux(self, frames: Iterable[Frame], first_frame: int, *, is_init: bool) -> tuple[bytes, int, dict[int, int]]:
         """One fragmented MP4 in memory, its number of frames, and the decode time of each track it holds."""
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="mp4", options=_MUX_OPTIONS) as container:
-            video = self._add_video(container)
+            video = add_stream(container, self.encoder, self.settings, self.width, self.height)
             audio = container.add_stream_from_template(self._track.stream)
             count = 0
             for frame in frames:
@@ -181,45 +194,10 @@ class SegmentWriter:
                     break
         return buffer.getvalue(), count, decode_times
 
-    def _add_video(self, container: av.container.OutputContainer) -> av.VideoStream:
-        stream = container.add_stream(
-            "libx264",
-            rate=FRAMES_PER_SECOND,
-            options={
-                "crf": str(self.settings.crf),
-                "preset": self.settings.preset,
-                "bf": "0",
-                "g": str(10 * FRAMES_PER_SECOND),
-                "flags": "+cgop",
-                "sc_threshold": "0",
-                # x264's macroblock tree reads memory it never wrote (seen in narrow pictures): bytes differ run to run.
-                "x264-params": "mbtree=0",
-                "threads": str(self.settings.threads),
-            },
-        )
-        stream.width, stream.height, stream.pix_fmt = self.width, self.height, "yuv420p"
-        context = stream.codec_context
-        context.colorspace = Colorspace.ITU709
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
-        context.color_range = ColorRange.MPEG
-        return stream
-
     def _picture(self, frame: Frame, position: int) -> av.VideoFrame:
         if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
             raise ValueError(f"expected uint8 [{self.height}, {self.width}, 3], got {frame.dtype} {list(frame.shape)}")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24").reformat(
-            format="yuv420p",
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            dst_color_primaries=ColorPrimaries.BT709,
-            dst_color_trc=ColorTrc.BT709,
-            threads=1,
-        )
-        picture.pts = position
-        picture.time_base = Fraction(1, FRAMES_PER_SECOND)
-        return picture
+        return to_picture(frame, position)
 
     def _sample_of(self, frame: int) -> int:
         """First sample of the viewer's sound that belongs to ``frame``."""

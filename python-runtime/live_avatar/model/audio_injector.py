@@ -12,7 +12,7 @@ from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
 from live_avatar.model.layers import AttentionProjections, KeyValue, layer_norm, modulate
 
 # Every other norm of the model uses 1e-6 (spec 0.11).
-_ADAPTIVE_EPS = 1e-5
+ADAPTIVE_EPS = 1e-5
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class InjectedAudio:
 
 def adaptive_norm(hidden: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Layer norm of [..., D] with the injector's own epsilon, then shift and scale; float32."""
-    return modulate(layer_norm(hidden.float(), _ADAPTIVE_EPS), shift, scale)
+    return modulate(layer_norm(hidden.float(), ADAPTIVE_EPS), shift, scale)
 
 
 class _AdaptiveNorm(nn.Module):

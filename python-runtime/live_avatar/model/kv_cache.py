@@ -45,6 +45,11 @@ class KvCache:
         """Number of denoising steps the cache was made for."""
         return self.key.shape[0]
 
+    @property
+    def bytes(self) -> int:
+        """Memory of its tensors, wherever they are."""
+        return sum(part.numel() * part.element_size() for part in (self.key, self.value, self.reference_key))
+
     def write_conditions(self, layer: int, condition: KeyValue, rotary: RotaryPositions) -> None:
         """Store one layer's prefill keys (unrotated) and values [1, C, heads, head_dim] for all steps."""
         tokens, frame_tokens = self.shape.condition_tokens, self.shape.frame_tokens

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from live_avatar.checkpoint.config import DitConfig
-from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
+from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.model.audio_encoder import CausalAudioEncoder
 from live_avatar.model.audio_injector import AudioInjector, InjectedAudio
 from live_avatar.model.kv_cache import KvCache
@@ -53,12 +53,14 @@ class BlockPositions:
         reference_table: [B, N, head_dim / 2, 2] rotation of the reference for this pass.
         ring_index: int64 [B, 3N] cache rows the block writes.
         visible: cache rows the block may see.
+        blocks: indices of the blocks over the whole video, known to the host; empty where nobody needs them.
     """
 
     noisy_table: Tensor
     reference_table: Tensor
     ring_index: Tensor
     visible: int
+    blocks: tuple[int, ...] = ()
 
 
 class TransformerBlock(nn.Module):
@@ -209,6 +211,19 @@ class CausalAvatarTransformer(nn.Module):
         mask = self.trainable_cond_mask.weight
         return torch.cat([still + mask[_REFERENCE], moving + mask[_MOTION]], dim=1)
 
+    def new_cache(self, shape: LatentShape, steps: int, dtype: torch.dtype | None = None) -> KvCache:
+        """An empty cache for a take, in ``dtype`` or the compute dtype."""
+        config = self.config
+        return KvCache(
+            shape,
+            steps,
+            config.num_layers,
+            config.num_heads,
+            config.head_dim,
+            dtype or self.dtype,
+            self.device,
+        )
+
     def prefill(
         self, tokens: Tensor, time: TimeConditions, text: list[KeyValue], rotary: RotaryPositions, sink: ConditionSink
     ) -> None:
@@ -245,13 +260,14 @@ class CausalAvatarTransformer(nn.Module):
 
         Args:
             latents: [B, 16, 3, h8, w8]; row b is a block at step ``steps[b]``.
-            time: conditions of those steps (B rows).
+            time: conditions of the whole schedule.
             text, audio: per layer and per injector; shared by the batch or with B rows.
 
         Returns:
             [B, 16, 3, h8, w8] float32.
         """
         hidden = self.patchify(latents, pose)
+        time_block, time_head = time.block[steps], time.head[steps]
         for layer, block in enumerate(self.layers()):
 
             def attend(query: Tensor, states: KeyValue, layer: int = layer) -> Tensor:
@@ -261,9 +277,9 @@ class CausalAvatarTransformer(nn.Module):
                 )
                 return attention(rotate(query, positions.noisy_table), window.key, window.value)
 
-            hidden = block(hidden, time.block, attend, text[layer])
+            hidden = block(hidden, time_block, attend, text[layer])
             hidden = self.inject(layer, hidden, audio, routing)
-        return self.unpatchify(self.head(hidden, time.head), latents.shape[-2], latents.shape[-1])
+        return self.unpatchify(self.head(hidden, time_head), latents.shape[-2], latents.shape[-1])
 
     def inject(self, layer: int, hidden: Tensor, audio: list[InjectedAudio], routing: Tensor | None) -> Tensor:
         """Add the audio residual after ``layer`` if it is an injected one; [B, 3N, D] -> [B, 3N, D]."""

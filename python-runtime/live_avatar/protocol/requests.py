@@ -241,7 +241,7 @@ def _model(fields: Fields) -> ModelChoice:
         # No default: forgetting the LoRA would give poor pictures without an error.
         lora=fields.optional_text("lora", shortest=1, required=True),
         device=fields.text("device", shortest=1, default="auto"),
-        precision=cast(Precision, fields.choice("precision", ("auto", "fp32", "bf16"), "auto")),
+        precision=cast(Precision, fields.choice("precision", ("auto", "fp32", "bf16", "fp8"), "auto")),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SMALLEST_NORM = 1e-12
+SMALLEST_NORM = 1e-12
 
 
 class RmsNorm(nn.Module):
@@ -47,4 +47,4 @@ class RmsNorm(nn.Module):
 
 
 def _inverse(norm: Tensor, channels: int) -> Tensor:
-    return norm.clamp_min(_SMALLEST_NORM).reciprocal() * math.sqrt(channels)
+    return norm.clamp_min(SMALLEST_NORM).reciprocal() * math.sqrt(channels)

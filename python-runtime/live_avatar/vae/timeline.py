@@ -83,6 +83,11 @@ class StreamState(Timeline):
         """Whether a first chunk has been seen."""
         return bool(self._caches)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of all caches that a started stream has."""
+        return self._keys
+
     def tensors(self) -> dict[str, Tensor]:
         """All caches by layer name; empty for a fresh stream. Values are the live tensors, not copies."""
         return {key: self._caches[key] for key in self._keys if key in self._caches}
@@ -99,6 +104,10 @@ class StreamState(Timeline):
         self._caches = {}
         for key, tensor in tensors.items():
             self.put(key, tensor)
+
+    def share(self, tensors: Mapping[str, Tensor]) -> None:
+        """Use ``tensors``, one for each of :attr:`keys`, as the caches from here on: themselves, not copies."""
+        self._caches = {key: tensors[key] for key in self._keys}
 
     def detach(self) -> Self:
         """Cut the caches from the autograd graph, in place (between chunks in training)."""

@@ -16,6 +16,7 @@ from live_avatar.model.transformer import CausalAvatarTransformer, ConditionSink
 from live_avatar.noise import reference_frame
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.golden import Golden
 
 Outputs = Iterator[tuple[str, Tensor]]
@@ -64,7 +65,7 @@ def golden_session(
     )
     settings = SessionSettings(golden.shape, make_schedule(_STEPS), rounding, anchor_clip=anchor_clip)
     draws = ScriptedDraws(noise, inputs["in.rd"])
-    return Session(transformer or golden.transformer, golden.vae, settings, conditions, draws)
+    return Session(transformer or golden.transformer, PlainDecoder(golden.vae), settings, conditions, draws)
 
 
 class PassRecorder:
@@ -74,13 +75,15 @@ class PassRecorder:
         self.velocity: dict[tuple[int, int], Tensor] = {}
         self.hidden: dict[tuple[int, int], dict[str, Tensor]] = {}
         self.latent: dict[int, Tensor] = {}
+        assert isinstance(session.transformer, CausalAvatarTransformer)
         self._session = session
+        self._transformer = session.transformer
         self._step = 0
         self._current: dict[str, Tensor] = {}
 
     def run(self, blocks: int) -> None:
         """Denoise ``blocks`` blocks."""
-        transformer = self._session.transformer
+        transformer = self._transformer
         layers = transformer.layers()
         handles = [
             layers[0].register_forward_pre_hook(lambda module, args: self._keep("hidden_in", args[0])),
@@ -102,7 +105,7 @@ class PassRecorder:
 
     def _close(self, patches: Tensor) -> None:
         shape, key = self._session.shape, (self._session.block, self._step)
-        self.velocity[key] = self._session.transformer.unpatchify(patches, shape.height, shape.width)[0]
+        self.velocity[key] = self._transformer.unpatchify(patches, shape.height, shape.width)[0]
         self.hidden[key], self._current = self._current, {}
         self._step += 1
 

@@ -18,6 +18,7 @@ from live_avatar.image import fit_picture, open_picture, picture_to_tensor
 from live_avatar.model.motioner import MOTION_LATENT_FRAMES
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.cases_model import ScriptedDraws
 from live_avatar.verify.cases_parts import model_sound
 from live_avatar.verify.golden import Golden
@@ -117,7 +118,7 @@ def _start(golden: Golden, reference: Tensor, motion: Tensor, anchor_clip: int |
     )
     settings = SessionSettings(shape, make_schedule(_STEPS), anchor_clip=anchor_clip)
     draws = ScriptedDraws(noise, golden.inputs["in.rd"])
-    session = Session(golden.transformer, golden.vae, settings, conditions, draws)
+    session = Session(golden.transformer, PlainDecoder(golden.vae), settings, conditions, draws)
     return _Run(session, [], torch.empty(0), reference, conditions.motion, context)
 
 

@@ -5,10 +5,10 @@ import type { ActionContext, ActionDefinition } from "./definition.ts";
 import { createActionRegistry, shortcutsOf } from "./registry.ts";
 import { isMac, shortcutForAria, shortcutLabel } from "./shortcuts.ts";
 
-/** The page's one registry. */
-export const actionRegistry = createActionRegistry();
-
 export const actionContext = (): ActionContext => ({ route: currentRoute() });
+
+/** The page's one registry. */
+export const actionRegistry = createActionRegistry(actionContext);
 
 /** Runs an action if it can run now. Its own failures are shown by itself. */
 export function runAction(action: ActionDefinition): void {

@@ -10,7 +10,7 @@ const pressed = { key: "s", code: "KeyS", ctrlKey: false, metaKey: false, altKey
 
 describe("registry", () => {
   it("adds and takes away what a screen brings", () => {
-    const registry = createActionRegistry();
+    const registry = createActionRegistry(() => context);
     registry.add([action("a", [])]);
     const remove = registry.add([action("b", []), action("c", [])]);
     expect(registry.store.getState().actions.map(({ id }) => id)).toEqual(["a", "b", "c"]);
@@ -19,10 +19,31 @@ describe("registry", () => {
     expect(registry.find("b")).toBeNull();
   });
   it("does not take two of the same name", () => {
-    const registry = createActionRegistry();
+    const registry = createActionRegistry(() => context);
     registry.add([action("a", [])]);
     expect(() => registry.add([action("a", [])])).toThrow("a");
     expect(() => registry.add([action("b", []), action("b", [])])).toThrow("b");
+  });
+});
+
+describe("what can run", () => {
+  it("is told once it is different, not with every change elsewhere", () => {
+    let [selected, looping] = [0, false];
+    const registry = createActionRegistry(() => context);
+    registry.add([action("delete", [], { enabled: () => selected > 0 }), action("loop", [], { checked: () => looping })]);
+    registry.invalidate();
+    let told = 0;
+    registry.store.subscribe(() => (told += 1));
+    registry.invalidate();
+    expect(told).toBe(0);
+    selected = 1;
+    registry.invalidate();
+    selected = 2;
+    registry.invalidate();
+    expect(told).toBe(1);
+    looping = true;
+    registry.invalidate();
+    expect(told).toBe(2);
   });
 });
 
@@ -42,6 +63,12 @@ describe("shortcuts in force", () => {
     const actions = [action("off", ["S"], { enabled: () => false }), action("on", ["S"]), action("later", ["S"])];
     expect(actionOfPress({ actions, overrides: {}, round: 0 }, pressed, context, false)?.id).toBe("on");
     expect(actionOfPress({ actions, overrides: { on: [], later: [] }, round: 0 }, pressed, context, false)).toBeNull();
+  });
+  it("reach what wants a letter held down before what does not", () => {
+    const actions = [action("shuttle", ["S"]), action("step", ["ArrowLeft", "K+S"])];
+    const held = new Set(["K"]);
+    expect(actionOfPress({ actions, overrides: {}, round: 0 }, pressed, context, false, held)?.id).toBe("step");
+    expect(actionOfPress({ actions, overrides: {}, round: 0 }, pressed, context, false)?.id).toBe("shuttle");
   });
   it("are pointed out where two actions share them", () => {
     const actions = [action("a", ["S", "Mod+B"]), action("b", ["S"]), action("c", ["X"])];

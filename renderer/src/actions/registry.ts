@@ -9,7 +9,7 @@ export interface RegistryState {
   /** In the order of registration. */
   readonly actions: readonly ActionDefinition[];
   readonly overrides: ShortcutOverrides;
-  /** Rises when what is enabled or checked may have changed, for menus outside of the page. */
+  /** Rises when what is enabled or checked has changed. */
   readonly round: number;
 }
 
@@ -20,12 +20,13 @@ export interface ActionRegistry {
   readonly add: (actions: readonly ActionDefinition[]) => () => void;
   readonly find: (id: string) => ActionDefinition | null;
   readonly setOverrides: (overrides: ShortcutOverrides) => void;
-  /** To be called by stores that `enabled` or `checked` look at. */
+  /** To be called when what `enabled` or `checked` look at may have changed. Only when it has are the listeners told. */
   readonly invalidate: () => void;
 }
 
-export function createActionRegistry(): ActionRegistry {
+export function createActionRegistry(contextNow: () => ActionContext): ActionRegistry {
   const store = createStore<RegistryState>(() => ({ actions: [], overrides: {}, round: 0 }));
+  let known = "";
   return {
     store,
     add: (added) => {
@@ -39,8 +40,20 @@ export function createActionRegistry(): ActionRegistry {
     },
     find: (id) => store.getState().actions.find((action) => action.id === id) ?? null,
     setOverrides: (overrides) => store.setState({ overrides }),
-    invalidate: () => store.setState(({ round }) => ({ round: round + 1 })),
+    invalidate: () => {
+      const availability = availabilityOf(store.getState().actions, contextNow());
+      if (availability === known) return;
+      known = availability;
+      store.setState(({ round }) => ({ round: round + 1 }));
+    },
   };
+}
+
+/** What can run and what is on, a letter for each action. */
+function availabilityOf(actions: readonly ActionDefinition[], context: ActionContext): string {
+  let letters = "";
+  for (const action of actions) letters += `${action.enabled(context) ? "e" : "d"}${action.checked?.(context) === true ? "+" : "-"}`;
+  return letters;
 }
 
 /** The user's own shortcuts of an action, or undefined. Only entries of the settings count, not what every object has, such as `constructor`. */
@@ -50,13 +63,30 @@ export function overridden(overrides: ShortcutOverrides, id: string): readonly s
 
 /** The shortcuts in force, those that cannot be read left out. */
 export function shortcutsOf(action: ActionDefinition, overrides: ShortcutOverrides): readonly Shortcut[] {
-  return (overridden(overrides, action.id) ?? action.defaultShortcuts).map(parseShortcut).filter((shortcut) => shortcut !== null);
+  return (overridden(overrides, action.id) ?? action.defaultShortcuts).map(parsedOnce).filter((shortcut) => shortcut !== null);
 }
 
-/** The action a key press means. Of several on the same keys the first that can run now. */
-export function actionOfPress(state: RegistryState, press: KeyPress, context: ActionContext, mac: boolean): ActionDefinition | null {
-  const meant = state.actions.filter((action) => shortcutsOf(action, state.overrides).some((shortcut) => matchesShortcut(press, shortcut, mac)));
-  return meant.find((action) => action.enabled(context)) ?? null;
+const parsed = new Map<string, Shortcut | null>();
+
+/** Every key press asks for the shortcuts of all actions. */
+function parsedOnce(text: string): Shortcut | null {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const shortcut = parseShortcut(text);
+  parsed.set(text, shortcut);
+  return shortcut;
+}
+
+/**
+ * The action a key press means. Of several on the same keys the first that can run now; one that wants a letter held down that is
+ * down has precedence.
+ */
+export function actionOfPress(state: RegistryState, press: KeyPress, context: ActionContext, mac: boolean, held: ReadonlySet<string> = new Set()): ActionDefinition | null {
+  const meant = state.actions.flatMap((action) => {
+    const shortcut = shortcutsOf(action, state.overrides).find((one) => matchesShortcut(press, one, mac, held));
+    return shortcut !== undefined && action.enabled(context) ? [{ action, holds: shortcut.held !== null }] : [];
+  });
+  return (meant.find(({ holds }) => holds) ?? meant[0])?.action ?? null;
 }
 
 /** Actions that have a shortcut in common, by that shortcut's text. Only those with two or more. */

@@ -11,13 +11,27 @@ const matches = (text: string, event: KeyPress, mac = false): boolean => {
 
 describe("notation", () => {
   it("reads what it writes", () => {
-    for (const text of ["S", "Mod+Shift+Z", "Control+Alt+ArrowLeft", "Space", "?", "Mod+Plus", "Mod+,", "Shift+Delete", "F11"]) {
+    for (const text of ["S", "K+J", "Mod+K+L", "Mod+Shift+Z", "Control+Alt+ArrowLeft", "Space", "?", "Mod+Plus", "Mod+,", "Shift+Delete", "F11"]) {
       const shortcut = parseShortcut(text);
       expect(shortcut === null ? null : shortcutText(shortcut)).toBe(text);
     }
   });
   it("refuses what is none", () => {
-    for (const text of ["", "Mod+", "Ctrl+S", "Mod+Mod+S", "Mod+Sp", "é", "__proto__", "+"]) expect(parseShortcut(text)).toBeNull();
+    for (const text of ["", "Mod+", "Ctrl+S", "K+K", "K+Mod+J", "1+J", "Mod+Mod+S", "Mod+Sp", "é", "__proto__", "+"]) expect(parseShortcut(text)).toBeNull();
+  });
+});
+
+describe("a letter held down", () => {
+  const l = press("l", "KeyL");
+  it("is wanted by a shortcut that names it, and minded by no other", () => {
+    const held = new Set(["K"]);
+    const chord = parseShortcut("K+L");
+    const plain = parseShortcut("L");
+    if (chord === null || plain === null) throw new Error("K+L is a shortcut");
+    expect([matchesShortcut(l, chord, false, held), matchesShortcut(l, chord, false)]).toEqual([true, false]);
+    expect([matchesShortcut(l, plain, false, held), matchesShortcut(l, plain, false)]).toEqual([true, true]);
+    expect(shortcutLabel(chord, false)).toBe("K+L");
+    expect(shortcutForElectron(chord)).toBeNull();
   });
 });
 

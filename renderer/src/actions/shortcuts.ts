@@ -1,6 +1,7 @@
 /**
  * Keyboard shortcuts as text: modifiers and one key joined by `+`, such as `Mod+Shift+Z`, `Alt+X`, `ArrowLeft`, `Space`, `?`.
  * `Mod` is Cmd on a Mac and Ctrl elsewhere; the plus key is written `Plus`. Letters are written in capitals and mean the letter.
+ * A letter in front of the key is held down meanwhile: `K+L`.
  */
 export interface Shortcut {
   readonly mod: boolean;
@@ -8,6 +9,8 @@ export interface Shortcut {
   readonly control: boolean;
   readonly alt: boolean;
   readonly shift: boolean;
+  /** A letter that is held down; null for most. */
+  readonly held: string | null;
   readonly key: string;
 }
 
@@ -26,6 +29,9 @@ export function parseShortcut(text: string): Shortcut | null {
   if (key === undefined) return null;
   const single = key.length === 1 && key > " " && key <= "~";
   if (!single && !NAMED_KEYS.has(key)) return null;
+  const last = parts.at(-1);
+  const held = last !== undefined && isLetter(last) && last !== key.toUpperCase() ? last : null;
+  if (held !== null) parts.pop();
   const modifiers = new Set(parts);
   if (modifiers.size !== parts.length) return null;
   for (const modifier of modifiers) if (!["Mod", "Control", "Alt", "Shift"].includes(modifier)) return null;
@@ -34,14 +40,15 @@ export function parseShortcut(text: string): Shortcut | null {
     control: modifiers.has("Control"),
     alt: modifiers.has("Alt"),
     shift: modifiers.has("Shift"),
+    held,
     key: single ? key.toUpperCase() : key,
   };
 }
 
 /** The notation of a shortcut, with the modifiers in one fixed order. */
 export function shortcutText(shortcut: Shortcut): string {
-  const { mod, control, alt, shift, key } = shortcut;
-  return [mod && "Mod", control && "Control", alt && "Alt", shift && "Shift", key].filter((part) => part !== false).join("+");
+  const { mod, control, alt, shift, held, key } = shortcut;
+  return [mod && "Mod", control && "Control", alt && "Alt", shift && "Shift", held, key].filter((part) => part !== false && part !== null).join("+");
 }
 
 /** Keys of a US keyboard by position, for layouts that write no Latin letters. */
@@ -87,9 +94,19 @@ function keysOf(press: KeyPress): readonly string[] {
   return byPlace !== null && !isLetter(byPlace) && !isLetter(written) ? [written, byPlace] : [written];
 }
 
-/** Whether a key press is this shortcut. */
-export function matchesShortcut(press: KeyPress, shortcut: Shortcut, mac: boolean): boolean {
-  if (isComposing(press)) return false;
+/** The letter that a key stands for while it is held down; null for other keys. */
+export function letterOf(press: KeyPress): string | null {
+  return keysOf(press).find(isLetter) ?? null;
+}
+
+const NONE_HELD: ReadonlySet<string> = new Set();
+
+/**
+ * Whether a key press is this shortcut.
+ * @param held letters that are down already; a shortcut that wants none does not mind them
+ */
+export function matchesShortcut(press: KeyPress, shortcut: Shortcut, mac: boolean, held: ReadonlySet<string> = NONE_HELD): boolean {
+  if (isComposing(press) || (shortcut.held !== null && !held.has(shortcut.held))) return false;
   const mod = mac ? press.metaKey : press.ctrlKey;
   const control = mac ? press.ctrlKey : press.metaKey;
   if (mod !== shortcut.mod || control !== shortcut.control || press.altKey !== shortcut.alt) return false;
@@ -112,6 +129,7 @@ export function shortcutOfPress(press: KeyPress, mac: boolean): Shortcut | null 
     control: mac ? press.ctrlKey : press.metaKey,
     alt: press.altKey,
     shift: press.shiftKey && !sign,
+    held: null,
     key,
   };
 }
@@ -126,13 +144,13 @@ const SIGNS: Readonly<Record<string, string>> = {
 
 /** The keys one by one, as printed on the user's keyboard: `["⌘", "Z"]` or `["Ctrl", "Z"]`. */
 export function shortcutKeys(shortcut: Shortcut, mac: boolean): readonly string[] {
-  const { mod, control, alt, shift, key } = shortcut;
+  const { mod, control, alt, shift, held, key } = shortcut;
   // Apple's order is Control, Option, Shift, Command.
   const modifiers = mac
     ? [control && "⌃", alt && "⌥", shift && "⇧", mod && "⌘"]
     : [mod && "Ctrl", control && "Win", alt && "Alt", shift && "Shift"];
   const shown = (mac ? MAC_SIGNS : SIGNS)[key] ?? key;
-  return [...modifiers.filter((part) => part !== false), shown];
+  return [...modifiers.filter((part) => part !== false), ...(held === null ? [] : [held]), shown];
 }
 
 /** Shown in menus and tooltips: `⌘Z` or `Ctrl+Z`. */
@@ -143,15 +161,17 @@ export function shortcutLabel(shortcut: Shortcut, mac: boolean): string {
 /** The same for screen readers (`aria-keyshortcuts`): `Meta+Z` or `Control+Z`. */
 export function shortcutForAria(shortcut: Shortcut, mac: boolean): string {
   const { mod, control, alt, shift, key } = shortcut;
+  // A held letter cannot be told this way: such a shortcut is never an action's first one.
   const parts = [mod && (mac ? "Meta" : "Control"), control && (mac ? "Control" : "Meta"), alt && "Alt", shift && "Shift", key === "Plus" ? "+" : key];
   return parts.filter((part) => part !== false).join("+");
 }
 
 const ELECTRON_KEYS: Readonly<Record<string, string>> = { ArrowLeft: "Left", ArrowRight: "Right", ArrowUp: "Up", ArrowDown: "Down", Escape: "Esc" };
 
-/** The same as Electron writes it: `CmdOrCtrl+Shift+Z`. */
-export function shortcutForElectron(shortcut: Shortcut): string {
-  const { mod, control, alt, shift, key } = shortcut;
+/** The same as Electron writes it: `CmdOrCtrl+Shift+Z`. Null for what its menus do not know: a letter held down. */
+export function shortcutForElectron(shortcut: Shortcut): string | null {
+  const { mod, control, alt, shift, held, key } = shortcut;
+  if (held !== null) return null;
   const parts = [mod && "CmdOrCtrl", control && "Control", alt && "Alt", shift && "Shift", ELECTRON_KEYS[key] ?? key];
   return parts.filter((part) => part !== false).join("+");
 }

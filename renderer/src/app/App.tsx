@@ -28,7 +28,6 @@ const Settings = lazy(() => import("../features/settings/Settings.tsx"));
 /** The page's frame: what every screen has around it. */
 export function App() {
   useApplySettings();
-  useShell();
   useEffect(() => {
     const stops = [actionRegistry.add(actions), listenForShortcuts(), followInfo(), keepFilesOut()];
     return () => stops.forEach((stop) => stop());
@@ -37,6 +36,7 @@ export function App() {
   return (
     <TooltipProvider>
       <div className={styles.app}>
+        <ShellLink />
         <AppBar />
         <StatusBars />
         <ErrorBoundary key={keyOf(route)} fallback={(error) => <ScreenCrash error={error} />}>
@@ -51,6 +51,12 @@ export function App() {
       <Toasts />
     </TooltipProvider>
   );
+}
+
+/** A part of its own: what the shell is told changes often, and the page does not depend on it. */
+function ShellLink() {
+  useShell();
+  return null;
 }
 
 /** A screen with another project is another screen; New video keeps its own when its project comes into being. */

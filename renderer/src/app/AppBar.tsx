@@ -2,6 +2,7 @@ import { Cpu, House, ListVideo, Settings as SettingsIcon, Wrench } from "lucide-
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
+import { GIGABYTE } from "../../../electron/contract/byte-size.ts";
 import { actionContext, actionRegistry, runAction, shortcutShown } from "../actions/actions.ts";
 import { menusOf } from "../actions/menu-model.ts";
 import { QueueIndicator } from "../features/queue/QueueIndicator.tsx";
@@ -110,7 +111,7 @@ function GpuLine() {
       : [
           report.gpus.length > 1 ? t("app.gpus", { count: report.gpus.length }) : shortName(gpu.name),
           gpu.utilisation === null ? null : formats.percent(gpu.utilisation / 100),
-          gpu.memoryTotalBytes === null || gpu.memoryFreeBytes === null ? null : `${formats.number((gpu.memoryTotalBytes - gpu.memoryFreeBytes) / 1024 ** 3)}/${formats.bytes(gpu.memoryTotalBytes)}`,
+          gpu.memoryTotalBytes === null || gpu.memoryFreeBytes === null ? null : `${formats.number((gpu.memoryTotalBytes - gpu.memoryFreeBytes) / GIGABYTE)}/${formats.bytes(gpu.memoryTotalBytes)}`,
         ]
           .filter((part) => part !== null)
           .join(" · ");

@@ -4,6 +4,7 @@ import { createEditor, type Editor, type EditorState } from "./editor-store.ts";
 import { createPlayhead, type Playhead } from "./playhead.ts";
 import type { ProjectStorage } from "./project-saver.ts";
 import { timelineEnd } from "./timeline-end.ts";
+import { createTracks, type Memory, type Tracks } from "./track-states.ts";
 import { createTransportSlot, type TransportSlot } from "./transport.ts";
 import { createView, type View } from "./view.ts";
 import type { OpenedProject } from "../../../electron/contract/rpc.ts";
@@ -13,12 +14,14 @@ export interface EditorSession {
   readonly editor: Editor;
   readonly playhead: Playhead;
   readonly view: View;
+  readonly tracks: Tracks;
   readonly transport: TransportSlot;
   readonly dispose: () => void;
 }
 
 export function createSession(projectId: string, opened: OpenedProject, storage: ProjectStorage): EditorSession {
-  const editor = createEditor(projectId, opened, storage);
+  const tracks = createTracks(projectId, pageMemory());
+  const editor = createEditor(projectId, opened, storage, () => tracks.store.getState().locked);
   const view = createView();
   const setLength = () => view.setLength(timelineEnd(editor.shown.getState().document));
   setLength();
@@ -27,12 +30,22 @@ export function createSession(projectId: string, opened: OpenedProject, storage:
     editor,
     playhead: createPlayhead(),
     view,
+    tracks,
     transport: createTransportSlot(),
     dispose: () => {
       stop();
       editor.dispose();
     },
   };
+}
+
+/** Null where the browser keeps nothing for pages. */
+function pageMemory(): Memory | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
 }
 
 /** The session on screen; commands of the action registry act on it. Null outside the studio. */

@@ -1,7 +1,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { applyEdit } from "../../../electron/contract/document/edit/apply-edit.ts";
 import { copySegments } from "../../../electron/contract/document/edit/clipboard.ts";
-import type { Clipboard, EditCommand, EditLabel, RefusalReason } from "../../../electron/contract/document/edit/commands.ts";
+import type { Clipboard, EditCommand, EditLabel, EditResult, RefusalReason } from "../../../electron/contract/document/edit/commands.ts";
 import { labelOf } from "../../../electron/contract/document/edit/labels.ts";
 import { endGesture, type History, newHistory, record, redo, undo } from "../../../electron/contract/document/history.ts";
 import type { ProjectDocument, Quality } from "../../../electron/contract/document/project-document.schema.ts";
@@ -9,7 +9,9 @@ import type { Fault } from "../../../electron/contract/fault.schema.ts";
 import type { Job } from "../../../electron/contract/jobs.schema.ts";
 import type { TakeOutput } from "../../../electron/contract/outputs.schema.ts";
 import type { OpenedProject } from "../../../electron/contract/rpc.ts";
+import type { DocumentsOfJobs } from "./job-documents.ts";
 import { newId } from "./new-id.ts";
+import { changesLocked } from "./track-states.ts";
 import { createProjectSaver, type ProjectSaver, type ProjectStorage, type SavedVersion, type SavingState } from "./project-saver.ts";
 
 /** What is looked at besides segments: at most one thing, and only while no segment is selected. */
@@ -17,6 +19,8 @@ export type Focus =
   | { readonly kind: "marker"; readonly id: string }
   | { readonly kind: "clip"; readonly takeId: string; readonly clip: number }
   | { readonly kind: "track"; readonly trackId: string };
+
+export type Refusal = RefusalReason | "trackLocked";
 
 export interface EditorState {
   readonly projectId: string;
@@ -31,6 +35,7 @@ export interface EditorState {
   readonly outputs: readonly TakeOutput[];
   /** Jobs of this project. */
   readonly jobs: readonly Job[];
+  readonly jobDocuments: DocumentsOfJobs;
   readonly missingMedia: ReadonlySet<string>;
   /** Ids of selected segments. */
   readonly selection: ReadonlySet<string>;
@@ -39,7 +44,7 @@ export interface EditorState {
   readonly quality: Quality;
   readonly clipboard: Clipboard | null;
   /** Why the last edit could not be done; null after one that could. */
-  readonly refusal: RefusalReason | null;
+  readonly refusal: Refusal | null;
 }
 
 export interface EditOptions {
@@ -89,15 +94,20 @@ export interface EditorServerEvents {
   readonly output: (output: TakeOutput) => void;
   readonly missingMedia: (mediaIds: readonly string[]) => void;
   readonly jobs: (jobs: readonly Job[]) => void;
+  readonly jobDocuments: (documents: DocumentsOfJobs) => void;
   readonly writeFailed: (fault: Fault) => void;
   readonly written: () => void;
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const OTHER_WINDOW: EditLabel = { key: "edit.otherWindow", values: {} };
 const THIS_WINDOW: EditLabel = { key: "studio.conflict.mine", values: {} };
 
-/** The document store of one open project. */
-export function createEditor(projectId: string, opened: OpenedProject, storage: ProjectStorage): Editor {
+/**
+ * The document store of one open project.
+ * @param lockedNow keys of tracks that no edit may change; taking edits back still does
+ */
+export function createEditor(projectId: string, opened: OpenedProject, storage: ProjectStorage, lockedNow: () => ReadonlySet<string> = () => NONE): Editor {
   const store = createStore<EditorState>(() => ({
     projectId,
     history: newHistory(opened.document),
@@ -107,6 +117,7 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
     notices: opened.notices,
     outputs: opened.outputs,
     jobs: [],
+    jobDocuments: new Map(),
     missingMedia: new Set(opened.missingMedia),
     selection: new Set(),
     focus: null,
@@ -122,6 +133,11 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
     if (document !== before.document || previewed === null) shown.setState({ document });
   });
   const saver: ProjectSaver = createProjectSaver(storage, opened, () => store.setState({ saving: saver.state() }));
+
+  const attempt = (document: ProjectDocument, command: EditCommand): EditResult | { readonly refused: Refusal } => {
+    const result = applyEdit(document, command, newId);
+    return result.refused === null && changesLocked(lockedNow(), document, result.document) ? { refused: "trackLocked" } : result;
+  };
 
   /** Shows a new history, forgets what it no longer has, and sends it to the server. */
   const become = (history: History, change: Partial<EditorState> = {}) => {
@@ -139,7 +155,7 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
     if (state.readOnly || first === undefined) return false;
     const label = options.label ?? labelOf(first);
     const command: EditCommand = list.length === 1 ? first : { type: "batch", commands: list, label };
-    const result = applyEdit(state.history.present, command, newId);
+    const result = attempt(state.history.present, command);
     if (result.refused !== null) {
       previewed = null;
       store.setState({ refusal: result.refused, document: state.history.present });
@@ -168,7 +184,7 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
         return true;
       }
       if (readOnly) return false;
-      const result = applyEdit(history.present, command, newId);
+      const result = attempt(history.present, command);
       // The last possible state stays on screen: the pointer may come back to where the edit works.
       if (result.refused !== null) return false;
       previewed = { command, document: result.document, created: result.created };
@@ -229,6 +245,7 @@ export function createEditor(projectId: string, opened: OpenedProject, storage: 
         // Most news is about other projects, and drawing the lane anew for them would be for nothing.
         if (own.length > 0 || store.getState().jobs.length > 0) store.setState({ jobs: own });
       },
+      jobDocuments: (jobDocuments) => store.setState({ jobDocuments }),
       writeFailed: (fault) => store.setState(({ notices }) => ({ notices: [...notices.filter((one) => one.code !== fault.code), fault] })),
       written: () => store.setState(({ notices }) => (notices.length === opened.notices.length ? {} : { notices: opened.notices })),
     },

@@ -3,6 +3,7 @@ import { connection, client, faultOf } from "../rpc/client.ts";
 import { jobs } from "../rpc/streams.ts";
 import type { SharedStream } from "../rpc/stream.ts";
 import { createSession, type EditorSession } from "./editor-session.ts";
+import { followJobDocuments } from "./job-documents.ts";
 import { newId } from "./new-id.ts";
 import type { ProjectStorage, SaveOutcome } from "./project-saver.ts";
 
@@ -20,7 +21,12 @@ export async function openSession(projectId: string, signal: AbortSignal): Promi
   const ended = new AbortController();
   signal.addEventListener("abort", () => ended.abort(), { once: true });
   void watchProject(session, projectId, windowId, ended.signal);
-  const stopJobs = follow(jobs, (list) => session.editor.server.jobs(list));
+  const { server } = session.editor;
+  const followDocuments = followJobDocuments(async (jobId) => (await client.jobs.document({ jobId })).document, server.jobDocuments);
+  const stopJobs = follow(jobs, (list) => {
+    server.jobs(list);
+    followDocuments(list.filter((job) => job.projectId === projectId));
+  });
   return {
     ...session,
     dispose: () => {

@@ -40,3 +40,28 @@ export function createPlayhead(): Playhead {
     },
   };
 }
+
+/**
+ * Calls `write` with every change of the playhead; while somebody drags it, once per screen refresh, so that what is written does
+ * not make the browser lay out the page between two events. Returns how to stop.
+ */
+export function followPlayhead(playhead: Playhead, write: () => void): () => void {
+  let request = 0;
+  const stop = playhead.subscribe(() => {
+    if (playhead.isScrubbing()) {
+      request ||= requestAnimationFrame(() => {
+        request = 0;
+        write();
+      });
+      return;
+    }
+    cancelAnimationFrame(request);
+    request = 0;
+    write();
+  });
+  write();
+  return () => {
+    cancelAnimationFrame(request);
+    stop();
+  };
+}

@@ -6,8 +6,8 @@ const english = createFormats("en");
 const chinese = createFormats("zh");
 
 describe("formats", () => {
-  it("counts bytes by 1024", () => {
-    expect([0, 1023, 1024, 1024 ** 2 * 3.14, 24 * 1024 ** 3, 1024 ** 5 * 3].map(english.bytes)).toEqual(["0 B", "1,023 B", "1 KB", "3.1 MB", "24 GB", "3,072 TB"]);
+  it("counts bytes by the thousand", () => {
+    expect([0, 999, 1_000, 3_140_000, 24e9, 3e15].map(english.bytes)).toEqual(["0 B", "999 B", "1 kB", "3.1 MB", "24 GB", "3,000 TB"]);
     expect(english.bytes(-5)).toBe("0 B");
   });
   it("rounds durations to what matters", () => {

@@ -1,6 +1,8 @@
+import { byteSize } from "../../../electron/contract/byte-size.ts";
+
 /** Numbers as people of a language write them. Pure: the language is a parameter. */
 export interface Formats {
-  /** 1.4 GB: powers of 1000 would not match what the driver reports for cards, so a GB here is 1024^3 bytes. */
+  /** `1.4 GB`, by the thousand as the server says it. */
   readonly bytes: (bytes: number) => string;
   /** About how long: `45 s`, `3 min`, `2 h 5 min`. */
   readonly duration: (seconds: number) => string;
@@ -12,8 +14,6 @@ export interface Formats {
   /** When: the time today, the day this year, the date before. `now` and `at` are milliseconds since 1970. */
   readonly when: (at: number, now: number) => string;
 }
-
-const BYTE_UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
 
 export function createFormats(language: string): Formats {
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
@@ -28,13 +28,8 @@ export function createFormats(language: string): Formats {
     number,
     percent: (share) => percent.format(Math.min(1, Math.max(0, share))),
     bytes: (bytes) => {
-      let value = Math.max(0, bytes);
-      let step = 0;
-      while (value >= 1024 && step < BYTE_UNITS.length - 1) {
-        value /= 1024;
-        step += 1;
-      }
-      return `${number(value, step >= 2 && value < 100 ? 1 : 0)} ${BYTE_UNITS[step] ?? ""}`;
+      const { value, unit: name, fractionDigits } = byteSize(bytes);
+      return `${number(value, fractionDigits)} ${name}`;
     },
     duration: (total) => {
       const whole = Math.max(0, Math.round(total));

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts";
+import type { Said } from "../../../electron/contract/said.schema.ts";
 
 /**
  * Sentences of the server and the engine come in English, with their measured values. For other languages they are
@@ -12,6 +13,8 @@ import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts"
 export interface ServerTexts {
   readonly faults: Readonly<Record<string, { readonly what: string; readonly why?: string; readonly hint?: string }>>;
   readonly findings: Readonly<Record<string, string>>;
+  /** With `{{name}}` for each value that is filled in. */
+  readonly said: Readonly<Record<string, string>>;
 }
 
 export interface FaultText {
@@ -20,7 +23,7 @@ export interface FaultText {
   readonly hint: string;
 }
 
-const NOTHING: ServerTexts = { faults: {}, findings: {} };
+const NOTHING: ServerTexts = { faults: {}, findings: {}, said: {} };
 /** By language, as far as loaded. */
 const loaded = createStore<Readonly<Record<string, ServerTexts>>>(() => ({ en: NOTHING }));
 
@@ -67,4 +70,15 @@ export function useFaultText(fault: Fault): FaultText {
 
 export function useFindingText(finding: Finding): string {
   return useServerTexts().findings[finding.code] ?? finding.text;
+}
+
+/** The sentence in the user's language, with its values. */
+export function saidText(said: Said, texts: ServerTexts): string {
+  return texts.said[said.code]?.replaceAll(/\{\{(\w+)\}\}/g, (whole, name: string) => String(said.values[name] ?? whole)) ?? said.text;
+}
+
+/** Says sentences of the server in the user's language. What an earlier server told without a code stays as it is. */
+export function useSaid(): (said: Said | undefined, text?: string) => string {
+  const texts = useServerTexts();
+  return (said, text = "") => (said === undefined ? text : saidText(said, texts));
 }

@@ -1,4 +1,5 @@
 import { uploadAddress } from "../../../electron/contract/addresses.ts";
+import type { MediaFile } from "../../../electron/contract/document/project-document.schema.ts";
 import type { FileSource } from "../../../electron/contract/rpc.ts";
 import { shell } from "../app/shell.ts";
 import { pageFault } from "./client.ts";
@@ -54,6 +55,14 @@ export function kindOfFile(file: Pick<File, "name" | "type">): "picture" | "reco
   return null;
 }
 
+/** The kind of material that a file may become. */
+export function materialOfFile(file: Pick<File, "name" | "type">): MediaFile["kind"] | null {
+  const kind = kindOfFile(file);
+  if (kind !== null) return kind === "picture" ? "image" : "audio";
+  return /\.(srt|vtt)$/i.test(file.name) ? "captions" : null;
+}
+
 /** For the `accept` of file inputs. */
 export const PICTURE_TYPES = ".jpg,.jpeg,.png,.webp,image/jpeg,image/png,image/webp";
 export const RECORDING_TYPES = ".wav,.mp3,.flac,.m4a,.ogg,.opus,.aac,audio/*,video/mp4,video/quicktime,video/webm";
+export const ACCEPTED_TYPES: Readonly<Record<MediaFile["kind"], string>> = { image: PICTURE_TYPES, audio: RECORDING_TYPES, captions: ".srt,.vtt,text/vtt,application/x-subrip" };

@@ -51,7 +51,8 @@ export function Chart({ title, times, series, format, max, language, height = 12
     const colours = getComputedStyle(document.documentElement);
     const colour = (name: string) => colours.getPropertyValue(name).trim();
     const axis = { stroke: colour("--text-muted"), grid: { stroke: colour("--border"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--font")}` };
-    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+    const minutes = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+    const seconds = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
     const created = new UPlot(
       {
         width: Math.max(120, element.clientWidth),
@@ -60,7 +61,7 @@ export function Chart({ title, times, series, format, max, language, height = 12
         cursor: { y: false, points: { size: 6 } },
         scales: { y: { range: (_plot, _low, high) => [0, latest.current.max ?? Math.max(1, high) * 1.1] } },
         axes: [
-          { ...axis, size: 24, values: (_plot, splits) => splits.map((at) => clock.format(new Date(at * 1000))) },
+          { ...axis, size: 24, space: 90, values: (_plot, splits, _axis, _space, step) => splits.map((at) => (step < 60 ? seconds : minutes).format(new Date(at * 1000))) },
           { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => latest.current.format(value)) },
         ],
         series: [

@@ -1,4 +1,4 @@
-import { ImageOff } from "lucide-react";
+import { Image, ImageOff } from "lucide-react";
 import { useState } from "react";
 import styles from "./Picture.module.css";
 
@@ -6,9 +6,11 @@ import styles from "./Picture.module.css";
 export function Picture({ src, alt = "", iconSize = 20 }: { readonly src: string | null; readonly alt?: string; readonly iconSize?: number }) {
   const [broken, setBroken] = useState<string | null>(null);
   if (src === null || broken === src) {
+    // Nothing there yet is no trouble.
+    const Sign = src === null ? Image : ImageOff;
     return (
       <span className={styles.none}>
-        <ImageOff size={iconSize} aria-hidden="true" />
+        <Sign size={iconSize} aria-hidden="true" />
       </span>
     );
   }

@@ -1,5 +1,6 @@
 import { Check, ChevronDown } from "lucide-react";
 import { Select as Primitive } from "radix-ui";
+import { useId } from "react";
 import { classes } from "./classes.ts";
 import { useMenuLayer } from "./menu-layer.ts";
 import styles from "./Select.module.css";
@@ -14,6 +15,8 @@ export interface SelectOption<Value extends string> {
 
 export interface SelectProps<Value extends string> {
   readonly label: string;
+  /** Where the value does not say what it is about, the label stands above it. */
+  readonly labelShown?: boolean;
   readonly value: Value;
   readonly options: readonly SelectOption<Value>[];
   readonly onChange: (value: Value) => void;
@@ -22,15 +25,16 @@ export interface SelectProps<Value extends string> {
   readonly className?: string | undefined;
 }
 
-export function Select<Value extends string>({ label, value, options, onChange, disabled = false, size = "normal", className }: SelectProps<Value>) {
+export function Select<Value extends string>({ label, labelShown = false, value, options, onChange, disabled = false, size = "normal", className }: SelectProps<Value>) {
   const layer = useMenuLayer();
+  const id = useId();
   const change = (next: string) => {
     const option = options.find((one) => one.value === next);
     if (option !== undefined) onChange(option.value);
   };
-  return (
+  const select = (
     <Primitive.Root value={value} onValueChange={change} disabled={disabled}>
-      <Primitive.Trigger className={classes(styles.trigger, size === "small" && styles.small, className)} aria-label={label}>
+      <Primitive.Trigger className={classes(styles.trigger, size === "small" && styles.small, !labelShown && className)} {...(labelShown ? { "aria-labelledby": id } : { "aria-label": label })}>
         <span className={styles.value}>{options.find((one) => one.value === value)?.label ?? ""}</span>
         <ChevronDown size={14} aria-hidden="true" />
       </Primitive.Trigger>
@@ -54,5 +58,15 @@ export function Select<Value extends string>({ label, value, options, onChange, 
         </Primitive.Content>
       </Primitive.Portal>
     </Primitive.Root>
+  );
+  return labelShown ? (
+    <div className={classes(styles.labelled, className)}>
+      <span id={id} className={styles.label}>
+        {label}
+      </span>
+      {select}
+    </div>
+  ) : (
+    select
   );
 }

@@ -60,7 +60,7 @@ export async function openWorkshop(options: WorkshopOptions = {}): Promise<Works
       if (id !== "demo") return Promise.reject(new FaultError({ code: "MODEL_MISSING", what: "There is no such model.", why: id, hint: "Choose another." }));
       return Promise.resolve({ folder: demo, lora: join(demo, "liveavatar.safetensors") });
     },
-    openProject: () => Promise.resolve({ name: "Test", folder: projectFolder, document: state.document }),
+    openProject: () => Promise.resolve({ name: "Test", folder: projectFolder, document: state.document, revision: 1 }),
     publishOutput: (_, output) => void published.push(output),
     media: { ffmpeg, sounds },
     examplePortrait: join(examples, "anna", "portrait.png"),

@@ -18,7 +18,7 @@ export function replaceMedia(document: ProjectDocument, { mediaId, media }: Comm
   if (old === null) return refuse("mediaMissing");
   if (old.kind !== media.kind) return refuse("mediaWrongKind");
   const replaced = withMedia(document, { ...media, id: mediaId });
-  if (old.kind === "image" || media.kind === "image") return done(replaced);
+  if (old.kind !== "audio" || media.kind !== "audio") return done(replaced);
   const audioTracks = document.audioTracks.map((track) => {
     if (!track.segments.some((segment) => segment.mediaId === mediaId)) return track;
     return { ...track, segments: track.segments.flatMap((segment) => (segment.mediaId === mediaId ? onOtherFile(segment, old, media) : [segment])) };
@@ -42,7 +42,8 @@ export function removeMedia(document: ProjectDocument, { mediaId }: Command<"rem
 
 export function removeUnusedMedia(document: ProjectDocument): EditResult {
   const used = usedMedia(document);
-  const media = document.media.filter((one) => used.has(one.id));
+  // Captions belong to the whole video: no segment uses them.
+  const media = document.media.filter((one) => one.kind === "captions" || used.has(one.id));
   return done(media.length === document.media.length ? document : { ...document, media });
 }
 

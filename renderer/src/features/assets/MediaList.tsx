@@ -1,13 +1,16 @@
-import { AudioLines, Ellipsis, FileWarning, Plus, Upload } from "lucide-react";
+import { AudioLines, Captions, Ellipsis, FileWarning, Plus, Upload } from "lucide-react";
 import { useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { pictureAddress } from "../../../../electron/contract/addresses.ts";
-import type { AudioFile, MediaFile } from "../../../../electron/contract/document/project-document.schema.ts";
+import type { MediaFile } from "../../../../electron/contract/document/project-document.schema.ts";
+import { assertNever } from "../../../../electron/contract/assert-never.ts";
+import type { Fault } from "../../../../electron/contract/fault.schema.ts";
 import { framesOfSamples, timecode } from "../../../../electron/contract/time.ts";
 import { MEDIA_DRAG_TYPE } from "../../editor/drag-media.ts";
 import { useEditor, type EditorSession } from "../../editor/editor-session.ts";
-import { client } from "../../rpc/client.ts";
-import { kindOfFile, PICTURE_TYPES, RECORDING_TYPES, sourceOfFile } from "../../rpc/upload.ts";
+import { useFormats } from "../../i18n/index.ts";
+import { client, pageFault } from "../../rpc/client.ts";
+import { ACCEPTED_TYPES, materialOfFile, sourceOfFile } from "../../rpc/upload.ts";
 import { useAct } from "../../rpc/use-call.ts";
 import { Button } from "../../ui/Button.tsx";
 import { classes } from "../../ui/classes.ts";
@@ -23,9 +26,13 @@ interface MediaListProps {
   readonly session: EditorSession;
   readonly kind: MediaFile["kind"];
   readonly media: readonly MediaFile[];
+  /** A file of some kind was added: its list is to be seen. */
+  readonly onAdded: (kind: MediaFile["kind"]) => void;
 }
 
-export function MediaList({ session, kind, media }: MediaListProps) {
+const NAMES = { image: "assets.portraits", audio: "assets.voices", captions: "assets.captions" } as const;
+
+export function MediaList({ session, kind, media, onAdded }: MediaListProps) {
   const { t } = useTranslation();
   const { projectId, readOnly, missingMedia } = useEditor(session, (state) => state);
   const input = useRef<HTMLInputElement>(null);
@@ -33,14 +40,20 @@ export function MediaList({ session, kind, media }: MediaListProps) {
   const [sought, setSought] = useState<string | null>(null);
   /** A file that is not the missing one. */
   const [other, setOther] = useState<{ readonly mediaId: string; readonly file: File } | null>(null);
+  /** A file of no known kind was among those that came. */
+  const [unusable, setUnusable] = useState<Fault | null>(null);
   const { busy, fault, act, clear } = useAct();
   const { editor } = session;
 
+  /** Each file goes where it belongs, wherever it was dropped. */
   const add = (files: readonly File[]) =>
     act(async () => {
-      for (const file of files.filter((one) => kindOfFile(one) === (kind === "image" ? "picture" : "recording"))) {
+      const usable = files.filter((file) => materialOfFile(file) !== null);
+      setUnusable(usable.length < files.length ? pageFault("NOT_MATERIAL") : null);
+      for (const file of usable) {
         const { media: added } = await client.media.import({ projectId, source: await sourceOfFile(file) });
         editor.edit({ type: "addMedia", media: added });
+        onAdded(added.kind);
       }
     });
   /** Another file in the place of one: of a missing one only the same, unless the user says that the other shall do. */
@@ -81,7 +94,7 @@ export function MediaList({ session, kind, media }: MediaListProps) {
           type="file"
           hidden
           multiple={sought === null}
-          accept={kind === "image" ? PICTURE_TYPES : RECORDING_TYPES}
+          accept={ACCEPTED_TYPES[kind]}
           onChange={(event) => {
             take([...(event.target.files ?? [])]);
             // The same file can be chosen again.
@@ -103,8 +116,9 @@ export function MediaList({ session, kind, media }: MediaListProps) {
           }
         />
       )}
+      {unusable !== null && <FaultNote fault={unusable} onDismiss={() => setUnusable(null)} />}
       {media.length === 0 && <EmptyState title={t(`assets.empty.${kind}`)} text={t(`assets.emptyHint.${kind}`)} />}
-      <ul className={styles.items} aria-label={t(kind === "image" ? "assets.portraits" : "assets.voices")}>
+      <ul className={styles.items} aria-label={t(NAMES[kind])}>
         {media.map((one) => (
           <MediaItem key={one.id} session={session} media={one} missing={missingMedia.has(one.id)} onLocate={() => choose(one.id)} />
         ))}
@@ -115,42 +129,47 @@ export function MediaList({ session, kind, media }: MediaListProps) {
 
 function MediaItem({ session, media, missing, onLocate }: { readonly session: EditorSession; readonly media: MediaFile; readonly missing: boolean; readonly onLocate: () => void }) {
   const { t } = useTranslation();
+  const formats = useFormats();
   const { projectId, readOnly } = useEditor(session, (state) => state);
+  /** Captions belong to the whole video: they have no place on a track. */
+  const placeable = media.kind !== "captions" && !readOnly && !missing;
   const add = () => placeOnTimeline(session, media);
   return (
     <li
       className={styles.item}
-      draggable={!readOnly && !missing}
+      draggable={placeable}
       onDragStart={(event) => {
         event.dataTransfer.setData(MEDIA_DRAG_TYPE, media.id);
         event.dataTransfer.effectAllowed = "copy";
       }}
-      onDoubleClick={() => !readOnly && !missing && add()}
+      onDoubleClick={() => placeable && add()}
     >
       {missing ? (
         <FileWarning className={styles.thumb} aria-hidden="true" />
       ) : media.kind === "image" ? (
         <img className={styles.thumb} src={pictureAddress(projectId, media.id, 120)} alt="" loading="lazy" />
-      ) : (
+      ) : media.kind === "audio" ? (
         <AudioLines className={styles.thumb} aria-hidden="true" />
+      ) : (
+        <Captions className={styles.thumb} aria-hidden="true" />
       )}
       <div className={styles.words}>
         <span className={styles.name} title={media.name}>
           {media.name}
         </span>
-        <span className={styles.detail}>{missing ? t("assets.missing") : media.kind === "image" ? `${String(media.width)} × ${String(media.height)}` : lengthOf(media)}</span>
+        <span className={styles.detail}>{missing ? t("assets.missing") : detail()}</span>
       </div>
       {missing ? (
         <Button size="small" disabled={readOnly} onClick={onLocate}>
           {t("assets.locate")}
         </Button>
       ) : (
-        <IconButton size="small" label={t("assets.add", { name: media.name })} icon={<Plus />} disabled={readOnly} onClick={add} />
+        media.kind !== "captions" && <IconButton size="small" label={t("assets.add", { name: media.name })} icon={<Plus />} disabled={readOnly} onClick={add} />
       )}
       <Menu
         align="end"
         entries={() => [
-          { kind: "item", id: "add", label: t("assets.addHere"), disabled: readOnly || missing, onSelect: add },
+          ...(media.kind === "captions" ? [] : [{ kind: "item" as const, id: "add", label: t("assets.addHere"), disabled: !placeable, onSelect: add }]),
           { kind: "item", id: "locate", label: t("assets.replace"), disabled: readOnly, onSelect: onLocate },
           { kind: "item", id: "remove", label: t("assets.remove"), danger: true, disabled: readOnly, onSelect: () => session.editor.edit({ type: "removeMedia", mediaId: media.id }) },
           { kind: "item", id: "unused", label: t("assets.removeUnused"), disabled: readOnly, onSelect: () => session.editor.edit({ type: "removeUnusedMedia" }) },
@@ -160,6 +179,17 @@ function MediaItem({ session, media, missing, onLocate }: { readonly session: Ed
       </Menu>
     </li>
   );
-}
 
-const lengthOf = (media: AudioFile): string => timecode(framesOfSamples(media.samples, media.sampleRate));
+  function detail(): string {
+    switch (media.kind) {
+      case "image":
+        return `${String(media.width)} × ${String(media.height)}`;
+      case "audio":
+        return timecode(framesOfSamples(media.samples, media.sampleRate));
+      case "captions":
+        return t("assets.captionCount", { count: media.captions, length: formats.clock(media.milliseconds / 1000) });
+      default:
+        return assertNever(media);
+    }
+  }
+}

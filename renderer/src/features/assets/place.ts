@@ -16,7 +16,7 @@ export function roomAhead(session: EditorSession): number {
 export function placeOnTimeline(session: EditorSession, media: MediaFile): void {
   const { editor, playhead } = session;
   const trackId = editor.store.getState().history.present.audioTracks[0]?.id;
-  if (media.kind === "audio" && trackId === undefined) return;
+  if (media.kind === "captions" || (media.kind === "audio" && trackId === undefined)) return;
   const command: EditCommand = {
     type: "addSegment",
     start: playhead.get(),

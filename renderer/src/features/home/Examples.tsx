@@ -1,8 +1,8 @@
 import { useTranslation } from "react-i18next";
 import { navigate } from "../../app/navigation.ts";
 import { useFormats } from "../../i18n/index.ts";
-import { client } from "../../rpc/client.ts";
 import { lastOf, useAct } from "../../rpc/use-call.ts";
+import { createProject } from "../new-video/new-project.ts";
 import { useExamples } from "../new-video/use-examples.ts";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { Picture } from "../../ui/Picture.tsx";
@@ -15,7 +15,7 @@ export function Examples() {
   const examples = lastOf(useExamples()) ?? [];
   const { busy, fault, act } = useAct();
   if (examples.length === 0) return null;
-  const start = (example: string) => act(async () => navigate({ page: "new", projectId: (await client.projects.create({ name: null, example })).projectId }));
+  const start = (example: string) => act(async () => navigate({ page: "new", projectId: await createProject(example) }));
   return (
     <section aria-labelledby="examples-heading">
       <div className={styles.sectionHead}>

@@ -12,8 +12,9 @@ import { Facts, PlaceFields, Section, TypedField } from "./parts.tsx";
 export function AudioInspector({ session, segment }: { readonly session: EditorSession; readonly segment: AudioSegment }) {
   const { t } = useTranslation();
   const formats = useFormats();
-  const { document, projectId, readOnly } = useEditor(session, (state) => state);
-  const media = findMedia(document, segment.mediaId);
+  const media = useEditor(session, (state) => findMedia(state.document, segment.mediaId));
+  const projectId = useEditor(session, (state) => state.projectId);
+  const readOnly = useEditor(session, (state) => state.readOnly);
   const fade = (edge: "in" | "out") => (text: string) => {
     const frames = frameOfTimecode(text);
     if (frames === null) return t("inspector.timeInvalid");

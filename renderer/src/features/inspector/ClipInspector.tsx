@@ -18,11 +18,12 @@ export function ClipInspector({ session, takeId, clip }: { readonly session: Edi
   const { t } = useTranslation();
   const formats = useFormats();
   const { busy, fault, act } = useAct();
-  const state = useEditor(session, (all) => all);
-  const cell = shownOutput(state).cells.find((one) => one.takeId === takeId && one.clip === clip) ?? null;
+  const projectId = useEditor(session, (state) => state.projectId);
+  const quality = useEditor(session, (state) => state.quality);
+  const readOnly = useEditor(session, (state) => state.readOnly);
+  const output = useEditor(session, (state) => state.outputs.find((one) => one.takeId === takeId && one.quality === state.quality));
+  const cell = useEditor(session, (state) => shownOutput(state).cells.find((one) => one.takeId === takeId && one.clip === clip) ?? null);
   if (cell === null) return <p className={styles.note}>{t("inspector.clipGone")}</p>;
-  const { projectId, quality, readOnly } = state;
-  const output = state.outputs.find((one) => one.takeId === takeId && one.quality === quality);
   const render = () =>
     act(async () => {
       await session.editor.saved();

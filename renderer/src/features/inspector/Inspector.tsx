@@ -1,3 +1,4 @@
+import { useDeferredValue } from "react";
 import { useTranslation } from "react-i18next";
 import type { EditorSession } from "../../editor/editor-session.ts";
 import { useEditor } from "../../editor/editor-session.ts";
@@ -26,8 +27,9 @@ export default function Inspector() {
 function Inspected({ session }: { readonly session: EditorSession }) {
   const { t } = useTranslation();
   const document = useEditor(session, (state) => state.document);
-  const selection = useEditor(session, (state) => state.selection);
-  const focus = useEditor(session, (state) => state.focus);
+  // Another selection means many new fields: the press on the timeline does not wait for them.
+  const selection = useDeferredValue(useEditor(session, (state) => state.selection));
+  const focus = useDeferredValue(useEditor(session, (state) => state.focus));
   if (focus !== null) {
     switch (focus.kind) {
       case "clip":

@@ -1,7 +1,6 @@
 import { useTranslation } from "react-i18next";
 import { pictureAddress } from "../../../../electron/contract/addresses.ts";
 import type { PortraitSegment } from "../../../../electron/contract/document/project-document.schema.ts";
-import { findMedia } from "../../../../electron/contract/document/timeline.ts";
 import { useEditor, type EditorSession } from "../../editor/editor-session.ts";
 import { Select } from "../../ui/Select.tsx";
 import styles from "./Inspector.module.css";
@@ -10,9 +9,11 @@ import { Facts, PlaceFields, Section } from "./parts.tsx";
 
 export function PortraitInspector({ session, segment }: { readonly session: EditorSession; readonly segment: PortraitSegment }) {
   const { t } = useTranslation();
-  const { document, projectId, readOnly } = useEditor(session, (state) => state);
-  const media = findMedia(document, segment.mediaId);
-  const pictures = document.media.filter((one) => one.kind === "image");
+  const files = useEditor(session, (state) => state.document.media);
+  const projectId = useEditor(session, (state) => state.projectId);
+  const readOnly = useEditor(session, (state) => state.readOnly);
+  const pictures = files.filter((one) => one.kind === "image");
+  const media = pictures.find((one) => one.id === segment.mediaId);
   return (
     <Section title={t("inspector.portrait")}>
       <img className={styles.picture} src={pictureAddress(projectId, segment.mediaId, 360)} alt={media?.name ?? ""} />
@@ -24,7 +25,7 @@ export function PortraitInspector({ session, segment }: { readonly session: Edit
         onChange={(mediaId) => session.editor.edit({ type: "setSegmentMedia", id: segment.id, mediaId })}
       />
       <PlaceFields session={session} id={segment.id} start={segment.start} duration={segment.duration} readOnly={readOnly} />
-      {media?.kind === "image" && <Facts facts={[[t("inspector.size"), `${String(media.width)} × ${String(media.height)}`]]} />}
+      {media !== undefined && <Facts facts={[[t("inspector.size"), `${String(media.width)} × ${String(media.height)}`]]} />}
       <p className={styles.note}>{t("inspector.portraitNote")}</p>
       <MaterialFindings projectId={projectId} mediaId={segment.mediaId} />
     </Section>

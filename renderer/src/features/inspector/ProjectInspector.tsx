@@ -10,6 +10,7 @@ import { models } from "../../rpc/streams.ts";
 import { useLatest } from "../../rpc/stream.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { Select } from "../../ui/Select.tsx";
+import { useModelNote } from "../setup/model-note.ts";
 import styles from "./Inspector.module.css";
 import { Facts, Section, TypedField } from "./parts.tsx";
 
@@ -21,18 +22,20 @@ const STEPS = Array.from({ length: LIMITS.sampleSteps.max }, (_, index) => index
 export function ProjectInspector({ session }: { readonly session: EditorSession }) {
   const { t } = useTranslation();
   const formats = useFormats();
-  const { document, readOnly } = useEditor(session, (state) => state);
+  const name = useEditor(session, (state) => state.document.name);
+  const settings = useEditor(session, (state) => state.document.settings);
+  const frames = useEditor(session, (state) => framesOfProject(state.document));
+  const readOnly = useEditor(session, (state) => state.readOnly);
   const available = useLatest(models) ?? [];
   const { editor } = session;
-  const { settings } = document;
-  const frames = framesOfProject(document);
+  const noteOf = useModelNote();
   const changeSeed = (text: string) => (/^\d{1,15}$/.test(text.trim()) && editor.edit({ type: "changeSettings", change: { baseSeed: Number(text) } }) ? null : t("inspector.seedInvalid"));
   const changeClip = (text: string) => (editor.edit({ type: "changeSettings", change: { inferFrames: Number(text) } }) ? null : t("inspector.clipFramesInvalid"));
   const known = available.some((model) => model.id === settings.modelId);
   return (
     <>
       <Section title={t("inspector.project")}>
-        <TypedField label={t("inspector.name")} value={document.name} disabled={readOnly} onCommit={(name) => (editor.edit({ type: "renameProject", name }) ? null : t("inspector.notPossible"))} />
+        <TypedField label={t("inspector.name")} value={name} disabled={readOnly} onCommit={(next) => (editor.edit({ type: "renameProject", name: next }) ? null : t("inspector.notPossible"))} />
         <Facts
           facts={[
             [t("inspector.length"), `${timecode(frames)} (${formats.clock(secondsOfFrames(frames))})`],
@@ -40,10 +43,11 @@ export function ProjectInspector({ session }: { readonly session: EditorSession 
           ]}
         />
         <Select
+          labelShown
           label={t("inspector.model")}
           value={settings.modelId}
           disabled={readOnly}
-          options={[...(known ? [] : [{ value: settings.modelId, label: settings.modelId }]), ...available.map((model) => ({ value: model.id, label: model.name, hint: model.note }))]}
+          options={[...(known ? [] : [{ value: settings.modelId, label: settings.modelId }]), ...available.map((model) => ({ value: model.id, label: model.name, hint: noteOf(model) }))]}
           onChange={(modelId) => editor.edit({ type: "changeSettings", change: { modelId } })}
         />
       </Section>

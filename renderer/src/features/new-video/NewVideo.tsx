@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
-import type { AudioFile, ImageFile } from "../../../../electron/contract/document/project-document.schema.ts";
+import type { MediaFile } from "../../../../electron/contract/document/project-document.schema.ts";
 import type { FileSource } from "../../../../electron/contract/rpc.ts";
 import { navigate } from "../../app/navigation.ts";
 import type { EditorSession } from "../../editor/editor-session.ts";
@@ -99,6 +99,6 @@ function draftOfCached(document: Parameters<typeof draftOf>[0]): Draft {
 
 const NOTHING = { getState: () => ({}), getInitialState: () => ({}), setState: () => undefined, subscribe: () => () => undefined };
 
-async function importMedia(projectId: string, source: FileSource, signal: AbortSignal): Promise<ImageFile | AudioFile> {
+async function importMedia(projectId: string, source: FileSource, signal: AbortSignal): Promise<MediaFile> {
   return (await client.media.import({ projectId, source }, { signal })).media;
 }

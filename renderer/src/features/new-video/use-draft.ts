@@ -1,4 +1,3 @@
-import i18next from "i18next";
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Fault } from "../../../../electron/contract/fault.schema.ts";
 import { navigate } from "../../app/navigation.ts";
@@ -6,6 +5,7 @@ import type { EditorSession } from "../../editor/editor-session.ts";
 import { openSession } from "../../editor/open-session.ts";
 import { client, faultOf } from "../../rpc/client.ts";
 import { isEmpty } from "./draft.ts";
+import { createProject } from "./new-project.ts";
 
 export interface DraftProject {
   /** The open project; null before the first material. */
@@ -79,12 +79,12 @@ export function useDraft(projectId: string | null): DraftProject {
     if (holder.current !== null) return Promise.resolve(holder.current.session);
     making.current ??= (async () => {
       try {
-        const made = await client.projects.create({ name: i18next.t("newVideo.untitled", { date: now() }), example: null });
-        madeHere.current = made.projectId;
+        const projectId = await createProject(null);
+        madeHere.current = projectId;
         const abort = new AbortController();
-        const session = await openSession(made.projectId, abort.signal);
-        hold({ projectId: made.projectId, session, abort });
-        navigate({ page: "new", projectId: made.projectId }, { replace: true });
+        const session = await openSession(projectId, abort.signal);
+        hold({ projectId, session, abort });
+        navigate({ page: "new", projectId }, { replace: true });
         return session;
       } finally {
         making.current = null;
@@ -95,11 +95,6 @@ export function useDraft(projectId: string | null): DraftProject {
 
   const session = held?.session ?? null;
   return { session, opening: session === null && projectId !== null && fault === null, fault, ensure };
-}
-
-/** Day and time, so that several new videos can be told apart. */
-function now(): string {
-  return new Intl.DateTimeFormat(i18next.language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date());
 }
 
 function letGo({ session, abort }: Held): void {

@@ -85,6 +85,7 @@ function useProgramme(session: EditorSession, player: PlayerEngine | null): void
   const document = useEditor(session, (state) => state.document);
   const outputs = useEditor(session, (state) => state.outputs);
   const jobs = useEditor(session, (state) => state.jobs);
+  const jobDocuments = useEditor(session, (state) => state.jobDocuments);
   const quality = useEditor(session, (state) => state.quality);
   useEffect(() => {
     if (player === null) return;
@@ -94,6 +95,6 @@ function useProgramme(session: EditorSession, player: PlayerEngine | null): void
       init: (clip) => clipInitAddress(projectId, quality, clip.takeId, firstHash.get(clip.takeId) ?? ""),
       clip: (clip) => clipAddress(projectId, quality, clip.takeId, clip.clip, clip.contentHash),
     };
-    player.setProgramme(programmeOf(document, shownOutput({ document, outputs, jobs, quality }).cells), addresses);
-  }, [session, player, document, outputs, jobs, quality]);
+    player.setProgramme(programmeOf(document, shownOutput({ document, outputs, jobs, jobDocuments, quality }).cells), addresses);
+  }, [session, player, document, outputs, jobs, jobDocuments, quality]);
 }

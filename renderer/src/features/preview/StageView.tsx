@@ -30,13 +30,13 @@ export function StageView({ session, stage, videoRef }: StageViewProps) {
   const { shown, picture, waiting } = useStore(stage ?? NO_STAGE);
   const projectId = useEditor(session, (state) => state.projectId);
   const quality = useEditor(session, (state) => state.quality);
-  const document = useEditor(session, (state) => state.document);
+  const portraits = useEditor(session, (state) => state.document.portraits);
   const sideBySide = useStore(playerPreferences, (state) => state.sideBySide);
   const { cell } = shown;
   const portrait = shown.kind === "still" ? shown.portraitMediaId : portraitOfTake(shown.cell.takeId);
 
   function portraitOfTake(takeId: string): string | null {
-    return portraitChanges(document.portraits, Number.POSITIVE_INFINITY).find((change) => change.id === takeId)?.mediaId ?? null;
+    return portraitChanges(portraits, Number.POSITIVE_INFINITY).find((change) => change.id === takeId)?.mediaId ?? null;
   }
 
   const still = portrait === null ? null : pictureAddress(projectId, portrait, 1080);

@@ -6,6 +6,7 @@ import { createStore, type StoreApi } from "zustand/vanilla";
 import { framesOfProject } from "../../../../electron/contract/document/timeline.ts";
 import { frameOfTimecode, timecode } from "../../../../electron/contract/time.ts";
 import { useEditor, type EditorSession } from "../../editor/editor-session.ts";
+import { followPlayhead } from "../../editor/playhead.ts";
 import type { TransportState } from "../../editor/transport.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { Select } from "../../ui/Select.tsx";
@@ -86,28 +87,29 @@ function Timecode({ session, onSeek }: { readonly session: EditorSession; readon
       const field = input.current;
       if (field !== null && globalThis.document.activeElement !== field) field.value = timecode(session.playhead.get());
     };
-    write();
-    return session.playhead.subscribe(write);
+    return followPlayhead(session.playhead, write);
   }, [session]);
   const leave = () => {
     if (input.current !== null) input.current.value = timecode(session.playhead.get());
   };
   return (
-    <input
-      ref={input}
-      className={styles.timecode}
-      aria-label={t("player.position")}
-      defaultValue={timecode(0)}
-      onFocus={(event) => event.currentTarget.select()}
-      onBlur={leave}
-      onKeyDown={(event) => {
-        if (event.nativeEvent.isComposing) return;
-        if (event.key === "Escape") event.currentTarget.blur();
-        if (event.key !== "Enter") return;
-        const frame = frameOfTimecode(event.currentTarget.value);
-        event.currentTarget.blur();
-        if (frame !== null) onSeek(frame);
-      }}
-    />
+    <div className={styles.timecodeBox}>
+      <input
+        ref={input}
+        className={styles.timecode}
+        aria-label={t("player.position")}
+        defaultValue={timecode(0)}
+        onFocus={(event) => event.currentTarget.select()}
+        onBlur={leave}
+        onKeyDown={(event) => {
+          if (event.nativeEvent.isComposing) return;
+          if (event.key === "Escape") event.currentTarget.blur();
+          if (event.key !== "Enter") return;
+          const frame = frameOfTimecode(event.currentTarget.value);
+          event.currentTarget.blur();
+          if (frame !== null) onSeek(frame);
+        }}
+      />
+    </div>
   );
 }

@@ -80,9 +80,7 @@ export function createPlayer(parts: PlayerParts): Player {
     // The last picture of a clip stays while the next one is awaited.
     const picture = buffer.has(frame) || (waiting !== null && stage.getState().picture === "video") ? "video" : "still";
     const before = stage.getState();
-    if (before.picture !== picture || before.waiting !== waiting || before.shown.kind !== shown.kind || before.shown.cell !== shown.cell || portraitOf(before.shown) !== portraitOf(shown)) {
-      stage.setState({ shown, picture, waiting });
-    }
+    if (before.picture !== picture || before.waiting !== waiting || !looksTheSame(before.shown, shown)) stage.setState({ shown, picture, waiting });
   };
 
   /** Shows one picture, paused. */
@@ -301,6 +299,16 @@ export function createPlayer(parts: PlayerParts): Player {
       sound.removeAttribute("src");
     },
   };
+}
+
+/** Whether a stage says the same about both: most neighbouring clips differ in nothing that is told. */
+function looksTheSame(one: Shown, other: Shown): boolean {
+  return one.cell === other.cell ? one.kind === other.kind && portraitOf(one) === portraitOf(other) : lookOf(one) === lookOf(other);
+}
+
+function lookOf(shown: Shown): string {
+  const { cell } = shown;
+  return JSON.stringify([shown.kind, portraitOf(shown), cell?.takeId, cell?.state.kind, cell?.state.kind === "rendering" && cell.state.share]);
 }
 
 const portraitOf = (shown: Shown): string | null => (shown.kind === "still" ? shown.portraitMediaId : null);

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import { assertNever } from "../../../../electron/contract/assert-never.ts";
 import type { Job } from "../../../../electron/contract/jobs.schema.ts";
 import { useFormats } from "../../i18n/index.ts";
+import { useSaid } from "../../i18n/server-texts.ts";
 import styles from "./Queue.module.css";
 
 /** Silence of the engine that is worth a word. */
@@ -34,6 +35,7 @@ export function JobFacts({ job }: { readonly job: Job }) {
 function useFacts(job: Job): readonly ReactNode[] {
   const { t } = useTranslation();
   const formats = useFormats();
+  const sayIt = useSaid();
   const { state } = job;
   const clips = state.clipsTotal === 0 ? null : t("queue.clips", { done: formats.number(state.clipsDone), total: formats.number(state.clipsTotal) });
   const reused = state.clipsReused > 0 ? t("queue.reused", { count: state.clipsReused }) : null;
@@ -43,7 +45,7 @@ function useFacts(job: Job): readonly ReactNode[] {
       return [t(state.resumes ? "queue.status.resumes" : "queue.status.queued"), clips];
     case "running":
       return [
-        state.silentSeconds >= SILENT_SECONDS ? t("queue.silent", { doing: state.doing, time: formats.duration(state.silentSeconds) }) : state.doing,
+        state.silentSeconds >= SILENT_SECONDS ? t("queue.silent", { doing: sayIt(state.said, state.doing), time: formats.duration(state.silentSeconds) }) : sayIt(state.said, state.doing),
         clips,
         reused,
         speed(state.framesPerSecond),

@@ -42,6 +42,12 @@ export function JobRow({ job, thumbnail, place, places }: JobRowProps) {
   };
   const openStudio = () => navigate({ page: "studio", projectId: job.projectId });
   const saveResult = attempt(async () => download((await client.jobs.resultUrl({ jobId })).url));
+  const { work } = job;
+  const captionsBeside = work.kind === "export" && work.request.format === "mp4" && work.request.captions?.place === "beside";
+  const saveCaptions = attempt(async () => {
+    const { captionsUrl } = await client.jobs.resultUrl({ jobId });
+    if (captionsUrl !== null) download(captionsUrl);
+  });
 
   const buttons: readonly (readonly [boolean, string, ReactNode, () => void])[] = [
     [options.play, t("queue.play"), <CirclePlay key="play" />, openStudio],
@@ -54,6 +60,7 @@ export function JobRow({ job, thumbnail, place, places }: JobRowProps) {
   ];
   const entries = (): readonly MenuEntry[] => [
     { kind: "item", id: "studio", label: t("queue.openProject"), onSelect: openStudio },
+    ...(options.result && captionsBeside && !canReveal ? [{ kind: "item" as const, id: "captions", label: t("exporting.downloadCaptions"), onSelect: saveCaptions }] : []),
     { kind: "item", id: "log", label: t("queue.log"), onSelect: () => setLogOpen(true) },
     ...(options.move
       ? ([

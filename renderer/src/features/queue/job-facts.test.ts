@@ -10,6 +10,7 @@ const job = (id: string, state: JobState, kind: "render" | "export" = "render"):
   projectId: "p",
   projectName: "P",
   createdAt: 0,
+  revision: 1,
   work: kind === "render" ? { kind, quality: "preview", scope: { kind: "all" } } : { kind, quality: "final", request: { format: "mp4", range: null }, fileName: "a.mp4" },
   state,
 });

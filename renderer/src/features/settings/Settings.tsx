@@ -10,6 +10,7 @@ import { Segmented } from "../../ui/Segmented.tsx";
 import { Select } from "../../ui/Select.tsx";
 import { Spinner } from "../../ui/Spinner.tsx";
 import { Switch } from "../../ui/Switch.tsx";
+import { useModelNote } from "../setup/model-note.ts";
 import styles from "./Settings.module.css";
 import { Shortcuts } from "./Shortcuts.tsx";
 
@@ -31,8 +32,9 @@ export default function Settings() {
 function Choices({ settings }: { readonly settings: StudioSettings }) {
   const { t } = useTranslation();
   const modelStream = useStream(models);
+  const noteOf = useModelNote();
   const list = modelStream.kind === "live" ? modelStream.value : [];
-  const modelOptions = list.map((model) => ({ value: model.id, label: model.name, hint: model.note, disabled: model.state.kind !== "ready" }));
+  const modelOptions = list.map((model) => ({ value: model.id, label: model.name, hint: noteOf(model), disabled: model.state.kind !== "ready" }));
   return (
     <section className={styles.box} aria-label={t("settings.title")}>
       <Row label={t("settings.language")}>
@@ -71,6 +73,7 @@ function Choices({ settings }: { readonly settings: StudioSettings }) {
           value={settings.weightPrecision}
           options={[
             { value: "auto", label: t("settings.precisionAuto") },
+            { value: "fp8", label: "fp8", hint: t("settings.precisionFp8") },
             { value: "bf16", label: "bf16", hint: t("settings.precisionBf16") },
             { value: "fp32", label: "fp32", hint: t("settings.precisionFp32") },
           ]}

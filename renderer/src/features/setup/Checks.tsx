@@ -2,6 +2,7 @@ import { CircleCheck, Info } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { assertNever } from "../../../../electron/contract/assert-never.ts";
 import type { SetupCheck } from "../../../../electron/contract/machine.schema.ts";
+import { useSaid } from "../../i18n/server-texts.ts";
 import { client } from "../../rpc/client.ts";
 import { useStream } from "../../rpc/stream.ts";
 import { setupChecks } from "../../rpc/streams.ts";
@@ -36,6 +37,7 @@ export function Checks() {
 
 function Check({ check }: { readonly check: SetupCheck }) {
   const { t } = useTranslation();
+  const sayIt = useSaid();
   const { state } = check;
   switch (state.kind) {
     case "checking":
@@ -43,7 +45,7 @@ function Check({ check }: { readonly check: SetupCheck }) {
         <li className={styles.check}>
           <Spinner />
           <span className={styles.checkText}>
-            {t("common.named", { name: t(`setup.area.${check.area}`), text: t("home.areaChecking") })}
+            {t("common.named", { name: t(`setup.area.${check.area}`), text: state.said === undefined ? t("home.areaChecking") : sayIt(state.said) })}
           </span>
         </li>
       );
@@ -55,7 +57,7 @@ function Check({ check }: { readonly check: SetupCheck }) {
           <Icon size={16} aria-hidden="true" />
           <span className={styles.checkText}>
             <span className="visually-hidden">{t(state.kind === "ok" ? "common.severity.ok" : "common.severity.note")}: </span>
-            {state.text}
+            {sayIt(state.said)}
           </span>
         </li>
       );

@@ -25,15 +25,18 @@ export function Machine() {
   );
 }
 
+/** As their makers write them. */
+const PLATFORMS: Readonly<Record<string, string>> = { linux: "Linux", darwin: "macOS", win32: "Windows" };
+
 function Report({ report }: { readonly report: MachineReport }) {
   const { t } = useTranslation();
   const formats = useFormats();
   const facts = [
-    [t("setup.processor"), [report.processor.name, t("setup.cores", { cores: report.processor.cores, threads: report.processor.threads }), report.processor.load === null ? null : formats.percent(report.processor.load)]],
+    [t("setup.processor"), [report.processor.name, t("setup.cores", { cores: report.processor.cores, threads: report.processor.threads }), report.processor.load === null ? null : t("setup.utilisation", { share: formats.percent(report.processor.load) })]],
     [t("setup.memory"), [t("setup.freeOf", { free: formats.bytes(report.memory.availableBytes), total: formats.bytes(report.memory.totalBytes) })]],
     [t("setup.disk"), [t("setup.freeOf", { free: formats.bytes(report.disk.freeBytes), total: formats.bytes(report.disk.totalBytes) }), report.disk.path]],
-    [t("setup.system"), [`${report.system.platform} ${report.system.release}`, report.system.hostname]],
-    [t("setup.torch"), report.torch === null ? [t("setup.torchUnknown")] : [report.torch.version, report.torch.cudaVersion === null ? t("setup.noCuda") : `CUDA ${report.torch.cudaVersion}`, ...report.torch.devices.map((device) => device.name)]],
+    [t("setup.system"), [`${PLATFORMS[report.system.platform] ?? report.system.platform} ${report.system.release}`, report.system.hostname]],
+    [t("setup.torch"), report.torch === null ? [t("setup.torchUnknown")] : [`PyTorch ${report.torch.version}`, report.torch.cudaVersion === null ? t("setup.noCuda") : `CUDA ${report.torch.cudaVersion}`, ...report.torch.devices.map((device) => device.name)]],
     ...(report.otherGraphics.length > 0 ? [[t("setup.otherGraphics"), report.otherGraphics] as const] : []),
   ] as const;
   return (

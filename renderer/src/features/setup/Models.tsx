@@ -4,6 +4,7 @@ import type { Model } from "../../../../electron/contract/machine.schema.ts";
 import { changeSettings, useSettings } from "../../app/preferences.ts";
 import { shell } from "../../app/shell.ts";
 import { useFormats } from "../../i18n/index.ts";
+import { useSaid } from "../../i18n/server-texts.ts";
 import { client } from "../../rpc/client.ts";
 import { useStream } from "../../rpc/stream.ts";
 import { models } from "../../rpc/streams.ts";
@@ -12,6 +13,7 @@ import { Badge } from "../../ui/Badge.tsx";
 import { Button } from "../../ui/Button.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { Progress } from "../../ui/Progress.tsx";
+import { useModelNote } from "./model-note.ts";
 import styles from "./Setup.module.css";
 
 /** The models at hand, which one new projects use, and where more are looked for. */
@@ -53,6 +55,8 @@ function ModelRow({ model }: { readonly model: Model }) {
   const { t } = useTranslation();
   const formats = useFormats();
   const settings = useSettings();
+  const sayIt = useSaid();
+  const noteOf = useModelNote();
   const { busy, fault, act } = useAct();
   const { state } = model;
   const isDefault = settings?.defaultModelId === model.id;
@@ -65,12 +69,12 @@ function ModelRow({ model }: { readonly model: Model }) {
             {isDefault && <Badge tone="accent">{t("setup.inUse")}</Badge>}
             {state.kind !== "working" && <Badge tone={state.kind === "ready" ? "ok" : "warn"}>{t(`setup.modelState.${state.kind}`)}</Badge>}
           </p>
-          <p className={styles.hint}>{[model.note, formats.bytes(model.bytes), model.licence].filter((fact) => fact !== null && fact !== "").join(" · ")}</p>
+          <p className={styles.hint}>{[noteOf(model), formats.bytes(model.bytes), model.licence].filter((fact) => fact !== null && fact !== "").join(" · ")}</p>
           {state.kind === "working" && (
             <>
-              <Progress className={styles.meter} label={state.doing} share={state.totalBytes === 0 ? null : state.doneBytes / state.totalBytes} />
+              <Progress className={styles.meter} label={sayIt(state.doing)} share={state.totalBytes === 0 ? null : state.doneBytes / state.totalBytes} />
               <p className={styles.hint} role="status">
-                {state.doing} · {formats.bytes(state.doneBytes)} / {formats.bytes(state.totalBytes)}
+                {sayIt(state.doing)} · {formats.bytes(state.doneBytes)} / {formats.bytes(state.totalBytes)}
               </p>
             </>
           )}

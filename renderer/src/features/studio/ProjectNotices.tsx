@@ -4,7 +4,7 @@ import type { Fault } from "../../../../electron/contract/fault.schema.ts";
 import { findMedia } from "../../../../electron/contract/document/timeline.ts";
 import { useEditor, type EditorSession } from "../../editor/editor-session.ts";
 import { client, faultOf } from "../../rpc/client.ts";
-import { PICTURE_TYPES, RECORDING_TYPES, sourceOfFile } from "../../rpc/upload.ts";
+import { ACCEPTED_TYPES, sourceOfFile } from "../../rpc/upload.ts";
 import { Button } from "../../ui/Button.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { FilePicker } from "../new-video/FilePicker.tsx";
@@ -82,7 +82,7 @@ function MissingMedia({ session, mediaId }: { readonly session: EditorSession; r
       fault={fault ?? { code: "MEDIA_MISSING", what: t("studio.missing.what", { name: media.name }), why: t("studio.missing.why"), hint: t("studio.missing.hint"), field: null }}
       action={
         <>
-          <FilePicker size="small" accept={media.kind === "image" ? PICTURE_TYPES : RECORDING_TYPES} onFile={(file) => void locate(file, false)}>
+          <FilePicker size="small" accept={ACCEPTED_TYPES[media.kind]} onFile={(file) => void locate(file, false)}>
             {t("studio.missing.find")}
           </FilePicker>
           {other !== null && (

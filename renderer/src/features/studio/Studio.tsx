@@ -47,8 +47,8 @@ function Frame({ session }: { readonly session: EditorSession }) {
       direction="horizontal"
       handleLabel={handle}
       panels={[
-        { id: "assets", label: t("studio.assets"), defaultSize: 18, minSize: 160, content: <LazyPanel panel={ASSETS} /> },
-        { id: "player", label: t("studio.player"), defaultSize: 60, minSize: 320, content: <LazyPanel panel={PLAYER} /> },
+        { id: "assets", label: t("studio.assets"), defaultSize: 20, minSize: 160, content: <LazyPanel panel={ASSETS} /> },
+        { id: "player", label: t("studio.player"), defaultSize: 58, minSize: 320, content: <LazyPanel panel={PLAYER} /> },
         { id: "inspector", label: t("studio.inspector"), defaultSize: 22, minSize: 220, content: <LazyPanel panel={INSPECTOR} /> },
       ]}
     />

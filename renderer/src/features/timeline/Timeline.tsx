@@ -1,6 +1,6 @@
 import { Plus } from "lucide-react";
 import i18next from "i18next";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
@@ -52,10 +52,10 @@ export default function Timeline() {
         </div>
         <ContextMenu entries={() => contextEntries(session)}>
           <div ref={setSurface} id="timeline-tracks" className={styles.tracks} style={{ minHeight: RULER_HEIGHT + rowsHeight(rows) }}>
-            <Canvas className={styles.ruler} height={RULER_HEIGHT} adopt={stage === null ? null : (canvas) => stage.addRuler(canvas)} adoptFor={stage} />
+            <Canvas className={styles.ruler} height={RULER_HEIGHT} adopt={stage === null ? null : (canvas) => stage.addRuler(canvas)} stage={stage} row={null} />
             {rows.map((row) => (
               <div key={row.key} className={styles.row} style={{ top: RULER_HEIGHT + row.top, height: row.height }}>
-                <Canvas className={styles.canvas} height={row.height} adopt={stage === null ? null : (canvas) => stage.addRow(canvas, row)} adoptFor={stage} />
+                <Canvas className={styles.canvas} height={row.height} adopt={stage === null ? null : (canvas) => stage.addRow(canvas, row)} stage={stage} row={row} />
                 <RowList session={session} row={row} />
               </div>
             ))}
@@ -83,11 +83,12 @@ interface CanvasProps {
   readonly className: string | undefined;
   readonly height: number;
   readonly adopt: ((canvas: HTMLCanvasElement) => () => void) | null;
-  /** Adopted anew when this changes. */
-  readonly adoptFor: unknown;
+  /** Adopted anew when one of these changes. */
+  readonly stage: TimelineStage | null;
+  readonly row: Row | null;
 }
 
-function Canvas({ className, height, adopt, adoptFor }: CanvasProps) {
+function Canvas({ className, height, adopt, stage, row }: CanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const latestAdopt = useRef(adopt);
   useEffect(() => {
@@ -95,18 +96,15 @@ function Canvas({ className, height, adopt, adoptFor }: CanvasProps) {
   });
   useEffect(() => {
     return canvas.current === null ? undefined : latestAdopt.current?.(canvas.current);
-  }, [adoptFor, height]);
+  }, [stage, row]);
   return <canvas ref={canvas} className={className} style={{ height }} aria-hidden="true" />;
 }
 
 /** The rows; the same array while the tracks are the same. */
 function useRows(session: EditorSession): readonly Row[] {
   const ids = useEditor(session, (state) => state.history.present.audioTracks.map((track) => track.id).join(" "));
-  const [known, setKnown] = useState(() => ({ ids, rows: rowsOf(ids.split(" ")) }));
-  if (known.ids === ids) return known.rows;
-  const next = { ids, rows: rowsOf(ids.split(" ")) };
-  setKnown(next);
-  return next.rows;
+  const heights = useStore(session.tracks.store, (state) => state.heights);
+  return useMemo(() => rowsOf(ids.split(" "), heights), [ids, heights]);
 }
 
 /** Drawing and pointer, from when the elements are there until they go. */

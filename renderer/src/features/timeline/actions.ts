@@ -12,6 +12,7 @@ import { exportStill, focusedCell, playClip, renderClip } from "./commands/clips
 import * as editing from "./commands/editing.ts";
 import * as navigation from "./commands/navigation.ts";
 import { selectedSegments } from "./commands/selected.ts";
+import { chosenTracks, toggleLock } from "./commands/tracks.ts";
 import { editInline } from "./inline-editing.ts";
 
 type Condition = (session: EditorSession) => boolean;
@@ -104,6 +105,7 @@ export const actions: readonly ActionDefinition[] = [
   action("addPrompt", "timeline", ["P"], addPrompt),
   action("addTrack", "timeline", [], (session) => editing.addAudioTrack(session, i18next.t("timeline.track.voice", { number: stateOf(session).history.present.audioTracks.length + 1 }))),
   action("mute", "timeline", ["Alt+M"], muteTrack, { when: (session) => trackOf(session) !== null }),
+  action("lock", "timeline", ["Alt+L"], toggleLock, { when: (session) => chosenTracks(session).length > 0 }),
   action("addMarker", "timeline", ["M"], (session) => editing.addMarker(session, ""), { startsGroup: true }),
   action("renameMarker", "timeline", [], renameMarker, { when: (session) => stateOf(session).focus?.kind === "marker" }),
   action("nextMarker", "timeline", ["Shift+M"], (session) => navigation.seekMarker(session, 1), { when: hasMarkers, harmless: true }),
@@ -119,8 +121,8 @@ export const actions: readonly ActionDefinition[] = [
   action("stop", "playback", ["K"], (session) => session.transport.getState().transport?.pause(), { when: canPlay, harmless: true }),
   action("forward", "playback", ["L"], (session) => navigation.shuttle(session, 1), { when: canPlay, harmless: true }),
   action("backward", "playback", ["J"], (session) => navigation.shuttle(session, -1), { when: canPlay, harmless: true }),
-  action("frameBack", "playback", ["ArrowLeft"], (session) => step(session, -1), { ...hidden, startsGroup: true }),
-  action("frameForward", "playback", ["ArrowRight"], (session) => step(session, 1), hidden),
+  action("frameBack", "playback", ["ArrowLeft", "K+J"], (session) => step(session, -1), { ...hidden, startsGroup: true }),
+  action("frameForward", "playback", ["ArrowRight", "K+L"], (session) => step(session, 1), hidden),
   action("secondBack", "playback", ["Shift+ArrowLeft"], (session) => step(session, -FRAMES_PER_SECOND), hidden),
   action("secondForward", "playback", ["Shift+ArrowRight"], (session) => step(session, FRAMES_PER_SECOND), hidden),
   action("previousEdit", "playback", ["ArrowUp"], (session) => navigation.seekEdit(session, -1), { ...harmless, repeats: true, startsGroup: true }),

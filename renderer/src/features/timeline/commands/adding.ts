@@ -37,6 +37,7 @@ export function addPromptSegment(session: EditorSession, text: string, start: nu
 }
 
 function contentOf(document: ProjectDocument, media: MediaFile, start: number, trackId: string | null): SegmentContent | null {
+  if (media.kind === "captions") return null;
   if (media.kind === "image") return { kind: "portrait", mediaId: media.id, duration: roomFrom(document, document.portraits, start) };
   const track = document.audioTracks.find((one) => one.id === trackId) ?? document.audioTracks[0];
   return track === undefined ? null : { kind: "audio", trackId: track.id, mediaId: media.id, sourceStart: 0, duration: null };

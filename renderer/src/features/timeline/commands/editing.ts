@@ -2,7 +2,7 @@ import type { EditCommand } from "../../../../../electron/contract/document/edit
 import { addressOf, endOf } from "../../../../../electron/contract/document/timeline.ts";
 import type { EditorSession } from "../../../editor/editor-session.ts";
 import { newId } from "../../../editor/new-id.ts";
-import { allSegments, covers, cutTargets, rippleOf, selectedSegments, trimMode } from "./selected.ts";
+import { covers, cutTargets, freeSegments, freeTracks, rippleOf, selectedSegments, trimMode } from "./selected.ts";
 
 /** Cuts at the playhead: the selected segments it lies on, or everything under it. */
 export function splitAtPlayhead(session: EditorSession): void {
@@ -10,7 +10,8 @@ export function splitAtPlayhead(session: EditorSession): void {
   const ids = selectedSegments(session)
     .filter(({ segment }) => covers(segment, frame))
     .map(({ segment }) => segment.id);
-  session.editor.edit({ type: "split", frame, target: ids.length > 0 ? { kind: "segments", ids } : { kind: "all" } });
+  if (ids.length > 0) session.editor.edit({ type: "split", frame, target: { kind: "segments", ids } });
+  else session.editor.edit({ type: "split", frame, target: { kind: "tracks", tracks: freeTracks(session) } });
 }
 
 /** Moves the start or the end of what lies under the playhead to it. */
@@ -74,7 +75,7 @@ export function paste(session: EditorSession): void {
 }
 
 export function selectAll(session: EditorSession): void {
-  session.editor.select(allSegments(session.editor.store.getState().history.present).map(({ segment }) => segment.id));
+  session.editor.select(freeSegments(session).map(({ segment }) => segment.id));
 }
 
 /** A marker at the playhead; it is selected, so that its name can be typed. */

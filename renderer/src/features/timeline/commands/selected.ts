@@ -3,7 +3,7 @@ import { addressOf, endOf, type FoundSegment } from "../../../../../electron/con
 import type { ProjectDocument } from "../../../../../electron/contract/document/project-document.schema.ts";
 import type { EditorSession } from "../../../editor/editor-session.ts";
 import type { AnySegment } from "../geometry/hit-test.ts";
-import { rowKey } from "../geometry/rows.ts";
+import { trackKey } from "../../../editor/track-states.ts";
 
 /** All segments of a document with their tracks, from the top track to the bottom one. */
 export function allSegments(document: ProjectDocument): readonly FoundSegment[] {
@@ -19,6 +19,20 @@ export function selectedSegments(session: EditorSession): readonly FoundSegment[
   return selection.size === 0 ? [] : allSegments(history.present).filter(({ segment }) => selection.has(segment.id));
 }
 
+/** All segments that edits may change: those of locked tracks are left out. */
+export function freeSegments(session: EditorSession): readonly FoundSegment[] {
+  const { locked } = session.tracks.store.getState();
+  return allSegments(session.editor.store.getState().history.present).filter((found) => !locked.has(trackKey(addressOf(found))));
+}
+
+/** The tracks that edits may change. */
+export function freeTracks(session: EditorSession): readonly TrackAddress[] {
+  const { locked } = session.tracks.store.getState();
+  const { audioTracks } = session.editor.store.getState().history.present;
+  const tracks: TrackAddress[] = [{ kind: "portrait" }, { kind: "prompt" }, ...audioTracks.map(({ id }) => ({ kind: "audio", trackId: id }) as const)];
+  return tracks.filter((track) => !locked.has(trackKey(track)));
+}
+
 export const covers = (segment: AnySegment, frame: number): boolean => segment.start < frame && frame < endOf(segment);
 
 /**
@@ -29,7 +43,7 @@ export function cutTargets(session: EditorSession): readonly FoundSegment[] {
   const frame = session.playhead.get();
   const chosen = selectedSegments(session).filter(({ segment }) => covers(segment, frame));
   if (chosen.length > 0) return chosen;
-  const under = allSegments(session.editor.store.getState().history.present).filter(({ segment }) => covers(segment, frame));
+  const under = freeSegments(session).filter(({ segment }) => covers(segment, frame));
   for (const kind of ["audio", "prompt", "portrait"] as const) {
     const found = under.filter((one) => one.kind === kind);
     if (found.length > 0) return found;
@@ -42,7 +56,7 @@ export function cutTargets(session: EditorSession): readonly FoundSegment[] {
  * alone close up on their own track and leave the sound in place.
  */
 export function rippleOf(segments: readonly FoundSegment[]): Ripple {
-  const tracks = new Set(segments.map((found) => rowKey(addressOf(found))));
+  const tracks = new Set(segments.map((found) => trackKey(addressOf(found))));
   return tracks.size === 1 && segments[0]?.kind !== "audio" ? "track" : "all";
 }
 

@@ -5,6 +5,7 @@ import { type Box, boxesInSight } from "../geometry/boxes.ts";
 import { fadeHandles, gainLineY, LEAST_WIDTH_FOR_HANDLES, segmentBand } from "../geometry/handles.ts";
 import { amplitudeOfDecibels, fadeShare } from "../geometry/loudness.ts";
 import { type Extremes, extremesBetween, levelForZoom } from "../geometry/peak-columns.ts";
+import type { LoadedPeaks } from "../media/peaks-cache.ts";
 import { drawAbove, drawGrid } from "./draw-grid.ts";
 import { drawGhosts, drawInvitation, drawLabel, fillBodies, hatch, outlineChosen, setLabelStyle } from "./draw-segments.ts";
 import type { Scene } from "./scene.ts";
@@ -63,18 +64,26 @@ function drawWaveforms(context: CanvasRenderingContext2D, scene: Scene, track: A
   const { top, bottom } = segmentBand(height);
   const middle = (top + NAME_HEIGHT - 2 + bottom) / 2;
   const half = (bottom - top - NAME_HEIGHT) / 2;
+  const level = levelForZoom(scene.scale.pixelsPerFrame);
+  // Most segments of a track are of one recording.
+  const peaks = new Map<string, LoadedPeaks | null>();
+  const peaksOf = (mediaId: string): LoadedPeaks | null => {
+    if (!peaks.has(mediaId)) peaks.set(mediaId, scene.peaks.best(mediaId, level));
+    return peaks.get(mediaId) ?? null;
+  };
   context.beginPath();
-  for (const box of boxes) if (box.segment !== null && box.width >= 2) addWaveform(context, scene, track, box.segment, box, width, middle, half);
+  for (const box of boxes) {
+    const loaded = box.segment === null || box.width < 2 ? null : peaksOf(box.segment.mediaId);
+    if (box.segment !== null && loaded !== null) addWaveform(context, scene, track, box.segment, box, loaded, width, middle, half);
+  }
   context.fillStyle = scene.palette.waveform;
   context.fill();
 }
 
-function addWaveform(context: CanvasRenderingContext2D, scene: Scene, track: AudioTrack, segment: AudioSegment, box: Box<AudioSegment>, width: number, middle: number, half: number): void {
+function addWaveform(context: CanvasRenderingContext2D, scene: Scene, track: AudioTrack, segment: AudioSegment, box: Box<AudioSegment>, loaded: LoadedPeaks, width: number, middle: number, half: number): void {
   const { scale } = scene;
   const file = scene.media.get(segment.mediaId);
   if (file?.kind !== "audio") return;
-  const loaded = scene.peaks.best(segment.mediaId, levelForZoom(scale.pixelsPerFrame));
-  if (loaded === null) return;
   const gain = amplitudeOfDecibels(segment.gainDecibels) * amplitudeOfDecibels(track.gainDecibels);
   const sourceFrame = (segment.sourceStart / file.sampleRate) * FRAMES_PER_SECOND;
   const [from, to] = [Math.max(0, Math.floor(box.x)), Math.min(width, Math.ceil(box.x + box.width))];

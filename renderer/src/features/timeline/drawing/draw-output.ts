@@ -138,13 +138,15 @@ function drawThumbnails(context: CanvasRenderingContext2D, scene: Scene, project
   const slot = scene.document.settings.inferFrames * scale.pixelsPerFrame;
   let every = 1;
   while (every * slot < pictureHeight * USUAL_ASPECT && every < 4_096) every *= 2;
+  const last = scene.lane.cells.at(-1);
+  const end = last === undefined ? 0 : xOfFrame(scale, last.startFrame + last.frames);
   for (const cell of cellsInSight(scene, width, every)) {
     const { contentHash } = cell.state;
     if (cell.clip % every !== 0 || contentHash === null) continue;
     const picture = scene.pictures.get(clipThumbnailAddress(projectId, quality, cell.takeId, cell.clip, contentHash));
     if (picture === null) continue;
     const left = xOfFrame(scale, cell.startFrame);
-    const room = Math.max(cell.frames * scale.pixelsPerFrame, every * slot) - 1;
+    const room = Math.min(Math.max(cell.frames * scale.pixelsPerFrame, every * slot), end - left) - 1;
     const wanted = (picture.width / picture.height) * pictureHeight;
     const shown = Math.min(room, wanted);
     context.drawImage(picture, 0, 0, picture.width * (shown / wanted), picture.height, left, INSET, shown, pictureHeight);

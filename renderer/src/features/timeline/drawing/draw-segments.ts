@@ -55,7 +55,8 @@ export function outlineChosen<T extends AnySegment>(context: CanvasRenderingCont
 export function drawGhosts(context: CanvasRenderingContext2D, scene: Scene, before: readonly Box<AnySegment>[], now: readonly AnySegment[], rowHeight: number): void {
   if (scene.document === scene.committed) return;
   const { top, bottom } = segmentBand(rowHeight);
-  const places = new Map(now.map((segment) => [segment.id, segment]));
+  const places = new Map<string, AnySegment>();
+  for (const segment of now) if (scene.selection.has(segment.id)) places.set(segment.id, segment);
   context.strokeStyle = scene.palette.textMuted;
   context.lineWidth = 1;
   context.setLineDash([4, 3]);
@@ -90,6 +91,13 @@ export function drawInvitation(context: CanvasRenderingContext2D, scene: Scene, 
   setLabelStyle(context, scene, scene.palette.textMuted);
   context.font = `400 ${String(LABEL_PIXELS)}px ${scene.palette.font}`;
   context.fillText(text, 12, height / 2 + 0.5);
+}
+
+/** A locked track: hatched as a whole. */
+export function drawLock(context: CanvasRenderingContext2D, scene: Scene, width: number, height: number): void {
+  context.globalAlpha = 0.4;
+  hatch(context, 0, 0, width, height, scene.palette.shade);
+  context.globalAlpha = 1;
 }
 
 /** Diagonal lines over a box: something about it is not as it should be. */

@@ -29,6 +29,8 @@ export interface Scene {
   /** Fits texts of the size of segment labels. */
   readonly labels: TextFitter;
   readonly readOnly: boolean;
+  /** Keys of locked tracks. */
+  readonly locked: ReadonlySet<string>;
 }
 
 /** Frames at which takes begin, ascending: blocks and clips are counted from them. */

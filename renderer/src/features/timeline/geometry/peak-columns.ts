@@ -12,11 +12,12 @@ export function levelForZoom(pixelsPerFrame: number): number {
   return 0;
 }
 
+const LEVELS = PEAK_LEVELS.map((_, level) => level);
+const SUBSTITUTES = LEVELS.map((wanted) => [wanted, ...LEVELS.filter((level) => level > wanted), ...LEVELS.filter((level) => level < wanted).reverse()]);
+
 /** Levels in the order in which they may stand in for `wanted`: coarser ones first, since they are small and soon there. */
 export function levelsToTry(wanted: number): readonly number[] {
-  const coarser = PEAK_LEVELS.map((_, level) => level).filter((level) => level > wanted);
-  const finer = PEAK_LEVELS.map((_, level) => level).filter((level) => level < wanted).reverse();
-  return [wanted, ...coarser, ...finer];
+  return SUBSTITUTES[wanted] ?? LEVELS;
 }
 
 /** Lowest and highest value of a stretch, -1 to 1. */

@@ -1,3 +1,5 @@
+import { trackKey } from "../../../editor/track-states.ts";
+
 /** A track of the timeline. Audio tracks are told apart by their id. */
 export type TrackRef = { readonly kind: "portrait" } | { readonly kind: "prompt" } | { readonly kind: "audio"; readonly trackId: string } | { readonly kind: "output" };
 
@@ -10,24 +12,36 @@ export interface Row {
   readonly height: number;
 }
 
-const HEIGHTS = { portrait: 40, prompt: 34, audio: 58, output: 54 } as const;
+/** Pixels: as high as it is without a wish, and within which limits it can be made. */
+export const ROW_HEIGHTS = {
+  portrait: { usual: 40, least: 28, most: 160 },
+  prompt: { usual: 34, least: 26, most: 160 },
+  audio: { usual: 58, least: 48, most: 240 },
+  output: { usual: 54, least: 40, most: 200 },
+} as const;
 /** Line between two tracks. */
 export const ROW_GAP = 1;
 export const RULER_HEIGHT = 32;
 
-export function rowKey(track: TrackRef): string {
-  return track.kind === "audio" ? `audio:${track.trackId}` : track.kind;
-}
+/** Heights that were chosen, by track key. */
+export type ChosenHeights = Readonly<Record<string, number>>;
 
 /** The rows from top to bottom: portrait, prompt, voices, video. */
-export function rowsOf(audioTrackIds: readonly string[]): readonly Row[] {
+export function rowsOf(audioTrackIds: readonly string[], chosen: ChosenHeights = {}): readonly Row[] {
   const tracks: TrackRef[] = [{ kind: "portrait" }, { kind: "prompt" }, ...audioTrackIds.map((trackId): TrackRef => ({ kind: "audio", trackId })), { kind: "output" }];
   let top = 0;
   return tracks.map((track) => {
-    const row: Row = { track, key: rowKey(track), top, height: HEIGHTS[track.kind] };
+    const key = trackKey(track);
+    const row: Row = { track, key, top, height: rowHeight(track.kind, chosen[key]) };
     top += row.height + ROW_GAP;
     return row;
   });
+}
+
+/** A height as near to the wanted one as the track can have. */
+export function rowHeight(kind: TrackRef["kind"], wanted: number | undefined): number {
+  const { usual, least, most } = ROW_HEIGHTS[kind];
+  return wanted === undefined ? usual : Math.round(Math.min(most, Math.max(least, wanted)));
 }
 
 export function rowsHeight(rows: readonly Row[]): number {

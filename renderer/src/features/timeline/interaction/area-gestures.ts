@@ -12,7 +12,7 @@ export function marqueeGesture({ session, overlay, rows, highlight }: GestureToo
   let chosen = before;
   return {
     cursor: "crosshair",
-    scrolls: true,
+    scrolls: "both",
     move: (place) => {
       const marquee = {
         startFrame: Math.min(start.frame, place.frame),
@@ -38,8 +38,9 @@ export function marqueeGesture({ session, overlay, rows, highlight }: GestureToo
 
 function* touched(session: EditorSession, rows: readonly Row[], box: { readonly startFrame: number; readonly endFrame: number; readonly top: number; readonly bottom: number }): Generator<string> {
   const { present } = session.editor.store.getState().history;
+  const { locked } = session.tracks.store.getState();
   for (const row of rows) {
-    if (row.track.kind === "output" || row.top >= box.bottom || row.top + row.height <= box.top) continue;
+    if (row.track.kind === "output" || locked.has(row.key) || row.top >= box.bottom || row.top + row.height <= box.top) continue;
     for (const { id } of spansWithin(segmentsOf(present, row.track), box.startFrame, box.endFrame)) yield id;
   }
 }
@@ -49,7 +50,7 @@ export function panGesture({ session }: GestureTools, start: PointerPlace): Gest
   const { scale } = session.view.store.getState();
   return {
     cursor: "grabbing",
-    scrolls: false,
+    scrolls: "none",
     move: (place) => session.view.setScale(() => ({ ...scale, scroll: scale.scroll - (place.x - start.x) / scale.pixelsPerFrame })),
     finish: () => undefined,
     cancel: () => session.view.setScale(() => scale),

@@ -1,5 +1,6 @@
 import type { EditCommand } from "../../../../../electron/contract/document/edit/commands.ts";
 import type { EditorSession } from "../../../editor/editor-session.ts";
+import type { EditOptions } from "../../../editor/editor-store.ts";
 import type { Row } from "../geometry/rows.ts";
 import type { Feedback, Overlay } from "../stage/overlay.ts";
 
@@ -13,26 +14,28 @@ export interface PointerPlace {
   readonly frame: number;
   /** The nearest row. */
   readonly row: Row | null;
-  /** Alt: no snapping. */
+  /** Alt: no snapping; from the beginning of a drag, a copy. */
   readonly alt: boolean;
   readonly shift: boolean;
   /** Ctrl, or Cmd on a Mac. */
   readonly mod: boolean;
 }
 
+export type Scrolls = "none" | "time" | "both";
+
 /** One drag, from pointer down to pointer up or Esc. It changes the document once, when it finishes. */
 export interface Gesture {
   /** CSS cursor while it lasts. */
   readonly cursor: string;
-  /** Whether the timeline scrolls when the pointer is at its edge. */
-  readonly scrolls: boolean;
+  /** What scrolls when the pointer is at an edge: time, or time and the rows. */
+  readonly scrolls: Scrolls;
   readonly move: (place: PointerPlace) => void;
   readonly finish: () => void;
   readonly cancel: () => void;
 }
 
 /** A press that can only become a click. */
-export const NO_GESTURE: Gesture = { cursor: "pointer", scrolls: false, move: () => undefined, finish: () => undefined, cancel: () => undefined };
+export const NO_GESTURE: Gesture = { cursor: "pointer", scrolls: "none", move: () => undefined, finish: () => undefined, cancel: () => undefined };
 
 /** What gestures work with. */
 export interface GestureTools {
@@ -50,8 +53,11 @@ export interface Intent {
   readonly feedback: () => Partial<Feedback>;
 }
 
-/** A drag that edits: the edit is shown while dragging and done once, as one step, at the end. */
-export function editGesture({ session, overlay }: GestureTools, cursor: string, scrolls: boolean, intentAt: (place: PointerPlace) => Intent): Gesture {
+/**
+ * A drag that edits: the edit is shown while dragging and done once, as one step, at the end.
+ * @param options of that step
+ */
+export function editGesture({ session, overlay }: GestureTools, cursor: string, scrolls: Scrolls, intentAt: (place: PointerPlace) => Intent, options?: EditOptions): Gesture {
   const { editor } = session;
   return {
     cursor,
@@ -63,7 +69,7 @@ export function editGesture({ session, overlay }: GestureTools, cursor: string, 
     },
     finish: () => {
       overlay.clear();
-      editor.commitPreview();
+      editor.commitPreview(options);
     },
     cancel: () => {
       overlay.clear();

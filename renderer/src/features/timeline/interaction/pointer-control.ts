@@ -3,7 +3,7 @@ import { takesText } from "../../../actions/keyboard.ts";
 import { frameOfX, zoomAt } from "../../../editor/scale.ts";
 import { seek } from "../commands/navigation.ts";
 import { type Hit, hitRow, hitRuler, segmentsOf } from "../geometry/hit-test.ts";
-import { rowAt, RULER_HEIGHT } from "../geometry/rows.ts";
+import { type Row, rowAt, RULER_HEIGHT } from "../geometry/rows.ts";
 import { marqueeGesture, panGesture } from "./area-gestures.ts";
 import { cursorOf, rulerCursorOf } from "./cursor.ts";
 import { EdgeScroll } from "./edge-scroll.ts";
@@ -39,7 +39,7 @@ export class PointerControl {
 
   constructor(host: PointerHost) {
     this.#host = host;
-    this.#edgeScroll = new EdgeScroll(host.session.view);
+    this.#edgeScroll = new EdgeScroll(host.session.view, host.scroller);
     const { signal } = this.#ended;
     const { surface } = host;
     surface.addEventListener("pointerdown", (event) => this.#down(event), { signal });
@@ -78,6 +78,8 @@ export class PointerControl {
     const { x, y } = this.#local(event);
     const row = y < 0 ? null : rowAt(this.#host.rows(), y);
     if (row === null) return null;
+    // What is locked cannot be grasped.
+    if (row.track.kind !== "output" && this.#isLocked(row)) return { kind: "lane", track: row.track, row };
     return hitRow(this.#document(), this.#host.lane().cells, row, this.#scale(), x, y - row.top);
   }
 
@@ -94,14 +96,18 @@ export class PointerControl {
     return this.#host.session.editor.store.getState().history.present;
   }
 
+  #isLocked(row: Row): boolean {
+    return this.#host.session.tracks.store.getState().locked.has(row.key);
+  }
+
   #readOnly(): boolean {
     return this.#host.session.editor.store.getState().readOnly;
   }
 
   /** Pixels from the left edge of the tracks and from the top of the first row. The ruler sticks above the scrolled rows. */
   #local(event: { readonly clientX: number; readonly clientY: number }): { readonly x: number; readonly y: number } {
-    const { surface, scroller } = this.#host;
-    this.#edges ??= { left: surface.getBoundingClientRect().left, top: scroller.getBoundingClientRect().top };
+    const { scroller } = this.#host;
+    this.#edges ??= edgesOf(this.#host);
     const below = event.clientY - this.#edges.top - RULER_HEIGHT;
     return { x: event.clientX - this.#edges.left, y: below < 0 ? below : below + scroller.scrollTop };
   }
@@ -216,14 +222,25 @@ export class PointerControl {
     overlay.setPointer(inside ? { x, y: y + RULER_HEIGHT } : null);
     if (this.#gesture !== null) {
       if (event.pointerId !== this.#gesture.pointerId) return;
+      // Ours alone: others need not look what is below the pointer.
+      event.preventDefault();
       const { gesture } = this.#gesture;
       gesture.move(this.placeOf(event));
-      if (gesture.scrolls) this.#edgeScroll.follow(x, () => gesture.move(this.placeOf(event)));
+      if (gesture.scrolls !== "none") this.#scrollAtEdges(event, x, gesture);
       return;
     }
     const hit = inside ? this.hitAt(event) : null;
     this.#host.onHover(hit);
     if (inside) surface.style.cursor = hit === null ? rulerCursorOf(hitRuler(this.#document(), this.#scale(), x, y + RULER_HEIGHT), this.#readOnly()) : cursorOf(hit, this.#readOnly());
+  }
+
+  #scrollAtEdges(event: PointerEvent, x: number, gesture: Gesture): void {
+    const { scroller } = this.#host;
+    this.#edges ??= edgesOf(this.#host);
+    // A drag along the ruler does not mind the rows.
+    const below = event.clientY - this.#edges.top - RULER_HEIGHT;
+    const height = scroller.clientHeight - RULER_HEIGHT;
+    this.#edgeScroll.follow(x, gesture.scrolls === "time" ? height / 2 : below, height, () => gesture.move(this.placeOf(event)));
   }
 
   #up(event: PointerEvent): void {
@@ -261,7 +278,7 @@ export class PointerControl {
     const hit = this.hitAt(event);
     if (hit?.kind === "cell") seek(session, hit.cell.startFrame);
     else if (hit?.kind === "segment" && hit.track.kind === "prompt") onEditPrompt(hit.segment.id);
-    else if (hit?.kind === "lane" && hit.track.kind === "prompt" && !this.#readOnly()) onNewPrompt(Math.floor(place.frame));
+    else if (hit?.kind === "lane" && hit.track.kind === "prompt" && !this.#readOnly() && !this.#isLocked(hit.row)) onNewPrompt(Math.floor(place.frame));
   }
 
   #wheel(event: WheelEvent): void {
@@ -292,4 +309,9 @@ export class PointerControl {
       this.cancel();
     } else if (event.key === "Alt") event.preventDefault();
   }
+}
+
+/** Asks the browser for its layout. */
+function edgesOf({ surface, scroller }: PointerHost): { readonly left: number; readonly top: number } {
+  return { left: surface.getBoundingClientRect().left, top: scroller.getBoundingClientRect().top };
 }

@@ -13,7 +13,7 @@ export function scrubGesture({ session }: GestureTools): Gesture {
   session.playhead.setScrubbing(true);
   return {
     cursor: "ew-resize",
-    scrolls: true,
+    scrolls: "time",
     // The frame that the pointer is on, not the nearest edge: the picture shown is the one pointed at.
     move: (place) => session.playhead.set(Math.floor(place.frame)),
     finish: () => session.playhead.setScrubbing(false),
@@ -28,7 +28,7 @@ export function markerGesture(tools: GestureTools, marker: Marker, start: Pointe
   const { session } = tools;
   const { present } = session.editor.store.getState().history;
   const targets = snapTargets({ ...present, markers: present.markers.filter((one) => one.id !== marker.id) }, NOTHING, session.playhead.get());
-  return editGesture(tools, "grabbing", true, (place) => {
+  return editGesture(tools, "grabbing", "time", (place) => {
     const { delta, guide } = snapped(session, [marker.frame], place.frame - start.frame, targets, place);
     const frame = Math.max(0, marker.frame + delta);
     return {
@@ -46,7 +46,7 @@ export function rangeGesture(tools: GestureTools, edge: "start" | "end" | null, 
   const { range } = present;
   const moving = edge === null || range === null ? Math.round(start.frame) : range[edge];
   const fixed = edge === null || range === null ? moving : edge === "start" ? range.end : range.start;
-  return editGesture(tools, "ew-resize", true, (place) => {
+  return editGesture(tools, "ew-resize", "time", (place) => {
     const { delta, guide } = snapped(session, [moving], place.frame - start.frame, targets, place);
     const frame = Math.max(0, moving + delta);
     const next = { start: Math.min(frame, fixed), end: Math.max(frame, fixed) };

@@ -1,5 +1,6 @@
 import type { EditCommand, TrackAddress } from "../../../../../electron/contract/document/edit/commands.ts";
 import type { AudioSegment } from "../../../../../electron/contract/document/project-document.schema.ts";
+import { copySegments } from "../../../../../electron/contract/document/edit/clipboard.ts";
 import { edgesOf, type Snap, snap, type SnapTargets, snapTargets } from "../../../../../electron/contract/document/snapping.ts";
 import { endOf, findSegment } from "../../../../../electron/contract/document/timeline.ts";
 import { LIMITS } from "../../../../../electron/contract/document/limits.ts";
@@ -24,7 +25,7 @@ export function snapped(session: EditorSession, edges: readonly number[], delta:
 export function gestureOfPart(tools: GestureTools, { segment, track, row, part }: Extract<Hit, { kind: "segment" }>, place: PointerPlace): Gesture {
   switch (part) {
     case "body":
-      return moveGesture(tools, segment, place);
+      return place.alt ? copyGesture(tools, segment, place) : moveGesture(tools, segment, place);
     case "start":
     case "end":
       return trimGesture(tools, track, segment, part, false, place);
@@ -44,20 +45,65 @@ function moveGesture(tools: GestureTools, grasped: AnySegment, start: PointerPla
   const { session } = tools;
   const { history, selection } = session.editor.store.getState();
   const ids = [...selection];
-  const targets = snapTargets(history.present, selection, session.playhead.get());
-  const edges = edgesOf(history.present, selection);
-  const first = audioIndex(tools, start.row);
-  return editGesture(tools, "grabbing", true, (place) => {
-    const { delta, guide } = snapped(session, edges, place.frame - start.frame, targets, place);
-    const over = audioIndex(tools, place.row);
-    const byTracks = first === null || over === null ? 0 : over - first;
-    // The group stops at the beginning, whatever the pointer does.
-    const byFrames = Math.max(delta, -(edges[0] ?? 0));
+  const stepsAt = groupSteps(tools, start, snapTargets(history.present, selection, session.playhead.get()));
+  return editGesture(tools, "grabbing", "both", (place) => {
+    const { byFrames, byTracks, guide } = stepsAt(place);
     return {
       command: byFrames === 0 && byTracks === 0 ? null : { type: "moveSegments", ids, byFrames, byTracks },
-      feedback: () => ({ guide: byFrames === delta ? (guide?.frame ?? null) : null, label: `${timecode(grasped.start + byFrames)}  ${signed(byFrames)}` }),
+      feedback: () => ({ guide, label: `${timecode(grasped.start + byFrames)}  ${signed(byFrames)}` }),
     };
   });
+}
+
+/** A drag begun with Alt leaves the selected segments where they are and brings a copy of them to where it ends. */
+function copyGesture(tools: GestureTools, grasped: AnySegment, start: PointerPlace): Gesture {
+  const { session } = tools;
+  const { history, selection } = session.editor.store.getState();
+  const { present } = history;
+  const clipboard = copySegments(present, [...selection]);
+  if (clipboard === null) return NO_GESTURE;
+  const stepsAt = groupSteps(tools, start, snapTargets(present, new Set(), session.playhead.get()));
+  const extentStart = edgesOf(present, selection)[0] ?? 0;
+  const topTrack = present.audioTracks.findIndex((track) => track.segments.some((segment) => selection.has(segment.id)));
+  let released = false;
+  return editGesture(
+    tools,
+    "copy",
+    "both",
+    (place) => {
+      // The Alt that began the drag says that it copies; pressed again, it lets go of what snaps.
+      released ||= !place.alt;
+      const { byFrames, byTracks, guide } = stepsAt({ ...place, alt: place.alt && released });
+      const trackId = present.audioTracks[Math.max(0, topTrack + byTracks)]?.id ?? null;
+      return {
+        command: byFrames === 0 && byTracks === 0 ? null : { type: "paste", clipboard, start: extentStart + byFrames, trackId, ripple: "none" },
+        feedback: () => ({ guide, label: `+  ${timecode(grasped.start + byFrames)}  ${signed(byFrames)}` }),
+      };
+    },
+    { label: { key: "edit.duplicateSegments", values: { count: selection.size } }, selectCreated: true },
+  );
+}
+
+interface Steps {
+  readonly byFrames: number;
+  /** Audio tracks downwards. */
+  readonly byTracks: number;
+  readonly guide: number | null;
+}
+
+/** How far the selected segments go as a group when the pointer goes somewhere. */
+function groupSteps(tools: GestureTools, start: PointerPlace, targets: SnapTargets): (place: PointerPlace) => Steps {
+  const { session } = tools;
+  const { history, selection } = session.editor.store.getState();
+  const edges = edgesOf(history.present, selection);
+  const first = audioIndex(tools, start.row);
+  return (place) => {
+    const { delta, guide } = snapped(session, edges, place.frame - start.frame, targets, place);
+    const over = audioIndex(tools, place.row);
+    // The group stops at the beginning, whatever the pointer does.
+    const byFrames = Math.max(delta, -(edges[0] ?? 0));
+    return { byFrames, byTracks: first === null || over === null ? 0 : over - first, guide: byFrames === delta ? (guide?.frame ?? null) : null };
+  };
 }
 
 /** Place of a row among the audio tracks; null for others. */
@@ -74,7 +120,7 @@ function trimGesture(tools: GestureTools, track: TrackAddress, segment: AnySegme
   const targets = snapTargets(present, new Set([segment.id]), session.playhead.get());
   const from = edge === "start" ? segment.start : endOf(segment);
   const mode = roll ? "roll" : trimMode(track, session.view.store.getState().ripple);
-  return editGesture(tools, "ew-resize", true, (place) => {
+  return editGesture(tools, "ew-resize", "time", (place) => {
     const { delta, guide } = snapped(session, [from], place.frame - start.frame, targets, place);
     const toFrame = Math.max(0, from + delta);
     return {
@@ -91,7 +137,7 @@ function trimGesture(tools: GestureTools, track: TrackAddress, segment: AnySegme
 /** Drags the handle at a corner of a sound segment. */
 function fadeGesture(tools: GestureTools, segment: AudioSegment, edge: "in" | "out"): Gesture {
   const { session } = tools;
-  return editGesture(tools, "ew-resize", false, (place) => {
+  return editGesture(tools, "ew-resize", "none", (place) => {
     const frames = Math.max(0, Math.round(edge === "in" ? place.frame - segment.start : endOf(segment) - place.frame));
     const before = edge === "in" ? segment.fadeIn : segment.fadeOut;
     return {
@@ -110,7 +156,7 @@ function gainGesture(tools: GestureTools, segment: AudioSegment, row: Row): Gest
   const { history, selection } = session.editor.store.getState();
   const { top, bottom } = segmentBand(row.height);
   const together = history.present.audioTracks.flatMap((track) => track.segments).filter((one) => one.id === segment.id || (selection.has(segment.id) && selection.has(one.id)));
-  return editGesture(tools, "ns-resize", false, (place) => {
+  return editGesture(tools, "ns-resize", "none", (place) => {
     const decibels = decibelsOfShare((place.y - row.top - top) / (bottom - top));
     const change = decibels - segment.gainDecibels;
     const { min, max } = LIMITS.gainDecibels;

@@ -17,9 +17,8 @@ export function Scrollbar({ session }: { readonly session: EditorSession }) {
       const [element, track] = [thumb.current, bar.current];
       if (element === null || track === null) return;
       const place = placeOfThumb(session);
-      const width = `${String(Math.round(place.width))}px`;
-      if (element.style.width !== width) element.style.width = width;
-      element.style.transform = `translateX(${String(place.left)}px)`;
+      // Cut out of the whole bar: another width would make the browser lay it out anew.
+      element.style.clipPath = `inset(0 ${String(place.room - place.left - place.width)}px 0 ${String(place.left)}px round 4px)`;
       const share = String(Math.round(place.share * 100));
       if (track.getAttribute("aria-valuenow") !== share) track.setAttribute("aria-valuenow", share);
     };

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { startTransition, useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import type { Cell } from "../../../../../electron/contract/document/output-lane.ts";
 import { segmentInForce } from "../../../../../electron/contract/document/timeline.ts";
@@ -116,7 +116,7 @@ function useRestedState(session: EditorSession): { readonly state: EditorState; 
     const stop = store.subscribe(() => {
       clearTimeout(timer);
       if (focused.current) update();
-      else timer = setTimeout(update, REST_MILLISECONDS);
+      else timer = setTimeout(() => startTransition(update), REST_MILLISECONDS);
     });
     update();
     return () => {

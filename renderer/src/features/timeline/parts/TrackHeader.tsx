@@ -1,4 +1,4 @@
-import { Ellipsis, Film, MessageSquareText, Mic, UserRound, Volume2, VolumeX } from "lucide-react";
+import { Ellipsis, Film, Lock, LockOpen, MessageSquareText, Mic, UserRound, Volume2, VolumeX } from "lucide-react";
 import i18next from "i18next";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -6,15 +6,18 @@ import { useStore } from "zustand";
 import type { AudioTrack } from "../../../../../electron/contract/document/project-document.schema.ts";
 import { LIMITS } from "../../../../../electron/contract/document/limits.ts";
 import { useEditor, type EditorSession } from "../../../editor/editor-session.ts";
+import { trackKey } from "../../../editor/track-states.ts";
 import { classes } from "../../../ui/classes.ts";
 import { IconButton } from "../../../ui/IconButton.tsx";
 import { Menu } from "../../../ui/Menu.tsx";
 import type { MenuEntry } from "../../../ui/menu-entries.ts";
 import { Slider } from "../../../ui/Slider.tsx";
 import { timelineAction } from "../actions.ts";
+import { lockTrack } from "../commands/tracks.ts";
 import type { Row } from "../geometry/rows.ts";
 import { editInline, inlineEditing } from "../inline-editing.ts";
 import { decibelText } from "../interaction/segment-gestures.ts";
+import { HeightHandle } from "./HeightHandle.tsx";
 import { NameField } from "./NameField.tsx";
 import styles from "./TrackHeader.module.css";
 import { entryOf } from "./use-action.tsx";
@@ -26,15 +29,33 @@ export function TrackHeader({ session, row }: { readonly session: EditorSession;
   const { t } = useTranslation();
   const { track } = row;
   const Icon = ICONS[track.kind];
+  const voice = useEditor(session, (state) => (track.kind === "audio" ? state.history.present.audioTracks.find((one) => one.id === track.trackId)?.name : undefined));
+  const name = track.kind === "audio" ? (voice ?? "") : t(`timeline.track.${track.kind === "output" ? "video" : track.kind}`);
   return (
     <div className={styles.header} style={{ height: row.height }}>
       <Icon className={styles.icon} aria-hidden="true" />
-      {track.kind === "audio" ? <VoiceHeader session={session} trackId={track.trackId} /> : <span className={styles.name}>{t(`timeline.track.${track.kind === "output" ? "video" : track.kind}`)}</span>}
+      {track.kind === "audio" ? (
+        <VoiceHeader session={session} trackId={track.trackId} row={row} />
+      ) : (
+        <>
+          <span className={styles.name}>{name}</span>
+          {track.kind !== "output" && <LockButton session={session} row={row} name={name} />}
+        </>
+      )}
+      <HeightHandle session={session} row={row} name={name} />
     </div>
   );
 }
 
-function VoiceHeader({ session, trackId }: { readonly session: EditorSession; readonly trackId: string }) {
+/** No edit changes what lies on a locked track, and the pointer does not grasp it. */
+function LockButton({ session, row, name }: { readonly session: EditorSession; readonly row: Row; readonly name: string }) {
+  const { t } = useTranslation();
+  const locked = useStore(session.tracks.store, (state) => state.locked.has(row.key));
+  const readOnly = useEditor(session, (state) => state.readOnly);
+  return <IconButton label={t("timeline.lock", { name })} icon={locked ? <Lock /> : <LockOpen />} size="small" className={styles.lock} pressed={locked} disabled={readOnly} onClick={() => lockTrack(session, row.track, !locked)} />;
+}
+
+function VoiceHeader({ session, trackId, row }: { readonly session: EditorSession; readonly trackId: string; readonly row: Row }) {
   const { t } = useTranslation();
   const track = useEditor(session, (state) => state.history.present.audioTracks.find((one) => one.id === trackId));
   const readOnly = useEditor(session, (state) => state.readOnly);
@@ -52,6 +73,7 @@ function VoiceHeader({ session, trackId }: { readonly session: EditorSession; re
             {name}
           </span>
         )}
+        <LockButton session={session} row={row} name={name} />
         <IconButton
           label={t("timeline.mute", { name })}
           icon={muted ? <VolumeX /> : <Volume2 />}
@@ -73,13 +95,15 @@ function VoiceHeader({ session, trackId }: { readonly session: EditorSession; re
 export function trackEntries(session: EditorSession, track: AudioTrack): readonly MenuEntry[] {
   const { readOnly, history } = session.editor.store.getState();
   const { id, muted } = track;
+  const locked = session.tracks.store.getState().locked.has(trackKey({ kind: "audio", trackId: id }));
   return [
     { kind: "item", id: "rename", label: i18next.t("timeline.rename"), disabled: readOnly, onSelect: () => editInline({ kind: "track", trackId: id }) },
     { kind: "item", id: "mute", label: i18next.t("timeline.action.mute"), checked: muted, disabled: readOnly, onSelect: () => session.editor.edit({ type: "setTrackMuted", trackId: id, muted: !muted }) },
+    { kind: "item", id: "lock", label: i18next.t("timeline.action.lock"), checked: locked, disabled: readOnly, onSelect: () => lockTrack(session, { kind: "audio", trackId: id }, !locked) },
     { kind: "item", id: "volume", label: i18next.t("timeline.menu.resetVolume"), disabled: readOnly || track.gainDecibels === 0, onSelect: () => session.editor.edit({ type: "setTrackGain", trackId: id, gainDecibels: 0 }) },
     { kind: "separator", id: "line" },
     entryOf(timelineAction("addTrack")),
-    { kind: "item", id: "remove", label: i18next.t("timeline.removeTrack"), danger: true, disabled: readOnly || history.present.audioTracks.length < 2, onSelect: () => session.editor.edit({ type: "removeAudioTrack", trackId: id }) },
+    { kind: "item", id: "remove", label: i18next.t("timeline.removeTrack"), danger: true, disabled: readOnly || locked || history.present.audioTracks.length < 2, onSelect: () => session.editor.edit({ type: "removeAudioTrack", trackId: id }) },
   ];
 }
 

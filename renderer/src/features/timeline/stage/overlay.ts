@@ -19,8 +19,8 @@ export interface Feedback {
   readonly marquee: MarqueeBox | null;
   /** Numbers beside the pointer. */
   readonly label: string | null;
-  /** Where dropped files would begin, and in which row. */
-  readonly drop: { readonly frame: number; readonly top: number; readonly height: number } | null;
+  /** Where what is dragged from elsewhere would lie, and in which row; `frames` is null while its length is not known. */
+  readonly drop: { readonly frame: number; readonly frames: number | null; readonly top: number; readonly height: number } | null;
 }
 
 export const NO_FEEDBACK: Feedback = { guide: null, marquee: null, label: null, drop: null };
@@ -37,17 +37,22 @@ export class Overlay {
   readonly #playhead = element("div", styles.playhead);
   readonly #hover = element("div", styles.hover);
   readonly #hoverTime = element("span", styles.hoverTime);
+  readonly #hoverText = new Text();
   readonly #guide = element("div", styles.guide);
   readonly #marquee = element("div", styles.marquee);
   readonly #drop = element("div", styles.drop);
   readonly #label = element("div", styles.label);
+  readonly #labelText = new Text();
   #feedback: Feedback = NO_FEEDBACK;
   #pointer: { readonly x: number; readonly y: number } | null = null;
   #request = 0;
+  #flipped = false;
 
   constructor(session: EditorSession) {
     this.#session = session;
+    this.#hoverTime.append(this.#hoverText);
     this.#hover.append(this.#hoverTime);
+    this.#label.append(this.#labelText);
     // Everything here is said in words elsewhere: the time code field, the list of segments, the status line.
     this.#layer.setAttribute("aria-hidden", "true");
     this.#layer.append(this.#hover, this.#drop, this.#marquee, this.#guide, this.#playhead, this.#label);
@@ -96,9 +101,10 @@ export class Overlay {
     place(this.#hover, hoverX === null ? null : `translateX(${String(hoverX)}px)`);
     if (hoverX !== null) {
       const time = timecode(Math.max(0, Math.floor(frameOfX(scale, hoverX))));
-      if (this.#hoverTime.textContent !== time) this.#hoverTime.textContent = time;
+      write(this.#hoverText, time);
       // Near the right edge the time stands on the left of the line.
-      this.#hoverTime.classList.toggle(styles.flipped ?? "", hoverX > width - 96);
+      const flipped = hoverX > width - 96;
+      if (flipped !== this.#flipped) this.#hoverTime.classList.toggle(styles.flipped ?? "", (this.#flipped = flipped));
     }
 
     const { guide, marquee, label, drop } = this.#feedback;
@@ -109,11 +115,14 @@ export class Overlay {
       place(this.#marquee, `translate(${String(left)}px, ${String(RULER_HEIGHT + marquee.top)}px)`);
     } else place(this.#marquee, null);
     if (drop !== null) {
-      size(this.#drop, width - Math.max(0, xOfFrame(scale, drop.frame)), drop.height);
-      place(this.#drop, `translate(${String(Math.max(0, xOfFrame(scale, drop.frame)))}px, ${String(RULER_HEIGHT + drop.top)}px)`);
+      const left = Math.max(-2, xOfFrame(scale, drop.frame));
+      const right = drop.frames === null ? width : Math.min(width + 2, xOfFrame(scale, drop.frame + drop.frames));
+      size(this.#drop, right - left, drop.height);
+      place(this.#drop, `translate(${String(left)}px, ${String(RULER_HEIGHT + drop.top)}px)`);
+      this.#drop.classList.toggle(styles.open ?? "", drop.frames === null);
     } else place(this.#drop, null);
     if (label !== null && pointer !== null) {
-      this.#label.textContent = label;
+      write(this.#labelText, label);
       place(this.#label, `translate(${String(Math.min(pointer.x + LABEL_DISTANCE, width - 150))}px, ${String(pointer.y + LABEL_DISTANCE)}px)`);
     } else place(this.#label, null);
   }
@@ -123,6 +132,11 @@ function element(tag: "div" | "span", className: string | undefined): HTMLElemen
   const made = document.createElement(tag);
   made.className = className ?? "";
   return made;
+}
+
+/** The text is changed, not replaced: a new one would make the browser build its layout anew. */
+function write(target: Text, text: string): void {
+  if (target.data !== text) target.data = text;
 }
 
 function place(target: HTMLElement, transform: string | null): void {

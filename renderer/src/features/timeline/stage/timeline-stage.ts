@@ -6,7 +6,9 @@ import type { EditorSession } from "../../../editor/editor-session.ts";
 import type { EditorState } from "../../../editor/editor-store.ts";
 import { fitSpan, xOfFrame } from "../../../editor/scale.ts";
 import { committedOutput } from "../../../editor/shown-output.ts";
+import { trackKey } from "../../../editor/track-states.ts";
 import { drawAudio } from "../drawing/draw-audio.ts";
+import { drawLock } from "../drawing/draw-segments.ts";
 import { drawOutput } from "../drawing/draw-output.ts";
 import { drawPortraits } from "../drawing/draw-portraits.ts";
 import { drawPrompts } from "../drawing/draw-prompts.ts";
@@ -16,8 +18,8 @@ import { Painter, type Sight } from "../drawing/painter.ts";
 import { type Palette, readPalette, watchPalette } from "../drawing/palette.ts";
 import { labelFont, type Scene } from "../drawing/scene.ts";
 import type { Words } from "../drawing/words.ts";
-import type { Hit } from "../geometry/hit-test.ts";
-import { type Row, RULER_HEIGHT, rowKey, rowsOf } from "../geometry/rows.ts";
+import { type Hit, segmentsOf } from "../geometry/hit-test.ts";
+import { type ChosenHeights, type Row, RULER_HEIGHT, rowsOf } from "../geometry/rows.ts";
 import { PeaksCache } from "../media/peaks-cache.ts";
 import { PictureCache } from "../media/picture-cache.ts";
 import { latest } from "./latest.ts";
@@ -39,14 +41,16 @@ export class TimelineStage {
   readonly overlay: Overlay;
   /** What the pointer is on. */
   readonly hover: StoreApi<{ readonly hit: Hit | null }> = createStore(() => ({ hit: null }));
-  readonly #painter: Painter;
+  readonly #painter: Painter<Scene>;
   readonly #peaks: PeaksCache;
   readonly #pictures: PictureCache;
   readonly #stops: (() => void)[] = [];
   readonly #root: HTMLElement;
-  readonly #words: () => Words;
+  readonly #wordsNow: () => Words;
   readonly #measuring = document.createElement("canvas").getContext("2d");
   #palette: Palette;
+  /** Looked up once: a row is drawn more often than the language changes. */
+  #words: Words;
   #labels: TextFitter;
   readonly #scroller: HTMLElement;
   /** Asked for when it changes, not while drawing: asking then makes the browser lay out anew. */
@@ -59,10 +63,11 @@ export class TimelineStage {
   constructor(session: EditorSession, root: HTMLElement, scroller: HTMLElement, words: () => Words) {
     this.session = session;
     this.#root = root;
-    this.#words = words;
+    this.#wordsNow = words;
+    this.#words = words();
     this.overlay = new Overlay(session);
     this.#scroller = scroller;
-    this.#painter = new Painter(() => this.#sight);
+    this.#painter = new Painter(() => this.#sight, () => this.#scene());
     // What cannot be saved is asked for all the same: the answer says why it cannot be shown.
     const whenSaved = () => session.editor.saved().catch(() => undefined);
     this.#peaks = new PeaksCache(session.editor.store.getState().projectId, whenSaved, (mediaId) => this.#invalidateMedia(mediaId));
@@ -76,6 +81,7 @@ export class TimelineStage {
       session.editor.store.subscribe((state, before) => this.#onEditor(state, before)),
       session.editor.shown.subscribe(({ document }, before) => this.#invalidateChanged(document, before.document)),
       session.view.store.subscribe(() => this.#onView()),
+      session.tracks.store.subscribe(() => this.#painter.invalidateAll()),
       session.playhead.subscribe(() => this.#onPlayhead()),
       watchPalette(() => this.refreshStyle()),
     );
@@ -87,8 +93,8 @@ export class TimelineStage {
 
   /** The rows of the document; the same array while its tracks are the same. */
   readonly rows: () => readonly Row[] = latest(
-    (trackIds: string) => rowsOf(trackIds.split(" ")),
-    () => [this.session.editor.store.getState().history.present.audioTracks.map((track) => track.id).join(" ")],
+    (trackIds: string, heights: ChosenHeights) => rowsOf(trackIds.split(" "), heights),
+    () => [this.session.editor.store.getState().history.present.audioTracks.map((track) => track.id).join(" "), this.session.tracks.store.getState().heights],
   );
 
   /** State of every clip, without the drag under way. */
@@ -109,11 +115,11 @@ export class TimelineStage {
 
   /** Adopts the canvas of the ruler or of a row. Returns how to let it go. */
   addRuler(canvas: HTMLCanvasElement): () => void {
-    return this.#painter.add(RULER, { canvas, top: null, height: RULER_HEIGHT, draw: (context, width) => drawRuler(context, this.#scene(), width) });
+    return this.#painter.add(RULER, { canvas, top: null, height: RULER_HEIGHT, draw: drawRuler });
   }
 
   addRow(canvas: HTMLCanvasElement, row: Row): () => void {
-    return this.#painter.add(row.key, { canvas, top: RULER_HEIGHT + row.top, height: row.height, draw: (context, width, height) => this.#drawRow(row, context, width, height) });
+    return this.#painter.add(row.key, { canvas, top: RULER_HEIGHT + row.top, height: row.height, draw: (context, scene, width, height) => this.#drawRow(row, context, scene, width, height) });
   }
 
   /** To be called when the tracks or what scrolls them have another size. */
@@ -134,13 +140,16 @@ export class TimelineStage {
   }
 
   readonly highlight = (ids: ReadonlySet<string> | null): void => {
+    const { selection } = this.session.editor.store.getState();
+    const [before, now] = [this.#highlighted ?? selection, ids ?? selection];
     this.#highlighted = ids;
-    this.#painter.invalidateAll();
+    this.#invalidateChosen(before, now);
   };
 
   /** After a change of theme, language or fonts. */
   refreshStyle(): void {
     this.#palette = readPalette(this.#root);
+    this.#words = this.#wordsNow();
     this.#labels = this.#fitter();
     this.#painter.invalidateAll();
   }
@@ -159,8 +168,7 @@ export class TimelineStage {
     this.#painter.invalidateAll();
   }
 
-  #drawRow(row: Row, context: CanvasRenderingContext2D, width: number, height: number): void {
-    const scene = this.#scene();
+  #drawRow(row: Row, context: CanvasRenderingContext2D, scene: Scene, width: number, height: number): void {
     const { projectId, quality } = this.session.editor.store.getState();
     switch (row.track.kind) {
       case "portrait":
@@ -179,6 +187,7 @@ export class TimelineStage {
         drawOutput(context, scene, projectId, quality, width, height);
         break;
     }
+    if (scene.locked.has(row.key)) drawLock(context, scene, width, height);
   }
 
   /** The document with the drag under way. */
@@ -203,9 +212,10 @@ export class TimelineStage {
       peaks: this.#peaks,
       pictures: this.#pictures,
       palette: this.#palette,
-      words: this.#words(),
+      words: this.#words,
       labels: this.#labels,
       readOnly,
+      locked: this.session.tracks.store.getState().locked,
     };
   }
 
@@ -216,11 +226,12 @@ export class TimelineStage {
   }
 
   #onEditor(state: EditorState, before: EditorState): void {
-    if (state.selection !== before.selection || state.focus !== before.focus || state.missingMedia !== before.missingMedia || state.readOnly !== before.readOnly) {
+    if (state.selection !== before.selection) this.#invalidateChosen(before.selection, state.selection);
+    if (state.focus !== before.focus || state.missingMedia !== before.missingMedia || state.readOnly !== before.readOnly) {
       for (const mediaId of before.missingMedia) if (!state.missingMedia.has(mediaId)) this.#peaks.forget(mediaId);
       this.#painter.invalidateAll();
     }
-    if (state.history.present !== before.history.present || state.outputs !== before.outputs || state.jobs !== before.jobs || state.quality !== before.quality) {
+    if (state.history.present !== before.history.present || state.outputs !== before.outputs || state.jobs !== before.jobs || state.jobDocuments !== before.jobDocuments || state.quality !== before.quality) {
       this.#painter.invalidate(OUTPUT);
     }
   }
@@ -236,13 +247,21 @@ export class TimelineStage {
     }
     if (document.prompts !== before.prompts) this.#painter.invalidate("prompt");
     document.audioTracks.forEach((track, index) => {
-      if (track !== before.audioTracks[index]) this.#painter.invalidate(rowKey({ kind: "audio", trackId: track.id }));
+      if (track !== before.audioTracks[index]) this.#painter.invalidate(trackKey({ kind: "audio", trackId: track.id }));
     });
+  }
+
+  /** Rows with a segment that has been chosen, or no longer is. */
+  #invalidateChosen(before: ReadonlySet<string>, now: ReadonlySet<string>): void {
+    for (const { track, key } of this.rows()) {
+      if (track.kind === "output") continue;
+      if (segmentsOf(this.#shown(), track).some(({ id }) => before.has(id) !== now.has(id))) this.#painter.invalidate(key);
+    }
   }
 
   #invalidateMedia(mediaId: string): void {
     for (const track of this.#shown().audioTracks) {
-      if (track.segments.some((segment) => segment.mediaId === mediaId)) this.#painter.invalidate(rowKey({ kind: "audio", trackId: track.id }));
+      if (track.segments.some((segment) => segment.mediaId === mediaId)) this.#painter.invalidate(trackKey({ kind: "audio", trackId: track.id }));
     }
   }
 

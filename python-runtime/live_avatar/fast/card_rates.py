@@ -1,0 +1,143 @@
+"""How fast cards are, for choosing between plans. No torch.
+
+The only card measured is the H200. Of others the vendor's peak rates are known; what share of a peak this engine
+reaches is taken from the H200. Plans are compared on one card, so it is the proportions that matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Capability = tuple[int, int]
+
+_TERA, _GIGA = 1e12, 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class CardRates:
+    """Rates that the engine reaches on a card, per second.
+
+    Attributes:
+        float8_products, bfloat16_products: operations of matrix products; ``None`` where a card has no e4m3.
+        float8_attention, bfloat16_attention: operations of attention over the window.
+        decoding: operations of the VAE's convolutions.
+        memory: bytes that the row kernels move.
+        to_device, from_device: bytes copied between pinned host memory and card.
+        launch_seconds: a pass takes no less without a graph: the host queues its thousand kernels.
+        idle_seconds: between the kernels of a pass.
+        source: where the figures come from.
+    """
+
+    float8_products: float | None
+    bfloat16_products: float
+    float8_attention: float | None
+    bfloat16_attention: float
+    decoding: float
+    memory: float
+    to_device: float
+    from_device: float
+    launch_seconds: float = 0.020
+    idle_seconds: float = 0.005
+    source: str = ""
+
+    def with_link(self, bytes_per_second: float) -> CardRates:
+        """The same card behind another link, such as a measured one."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return CardRates(**(values | {"to_device": bytes_per_second, "from_device": bytes_per_second}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Peaks:
+    """Dense peaks with float32 accumulation, in TFLOP/s, memory in GB/s, generation of PCIe (16 lanes)."""
+
+    bfloat16: float
+    float8: float | None
+    memory: float
+    link: int
+
+
+# Measured on an H200 (700 W), float8 weights, 704x384 and 384x256, bench.denoiser: 553 and 167 ms a block in sequence
+# with float8 attention, 646 and 180 ms with bfloat16 attention, 530 and 153 ms packed. Products and row kernels were
+# fitted to these, with the shares of the profile; copies from transfers timed on the same machine; decoding is 57.4 ms
+# for 27.5 TFLOP.
+_H200 = CardRates(
+    float8_products=1250 * _TERA,
+    bfloat16_products=690 * _TERA,
+    float8_attention=750 * _TERA,
+    bfloat16_attention=520 * _TERA,
+    decoding=479 * _TERA,
+    memory=3000 * _GIGA,
+    to_device=55 * _GIGA,
+    from_device=55 * _GIGA,
+    source="measured",
+)
+# Vendor's data sheets. GeForce cards form float32 sums at half the advertised rate, which is what is given here.
+_PEAKS: dict[str, _Peaks] = {
+    "H200": _Peaks(989, 1979, 4800, 5),
+    "H100 PCIe": _Peaks(756, 1513, 2000, 5),
+    "H100": _Peaks(989, 1979, 3350, 5),
+    "H20": _Peaks(148, 296, 4000, 5),
+    "H800": _Peaks(989, 1979, 3350, 5),
+    "B200": _Peaks(2250, 4500, 8000, 5),
+    "RTX PRO 6000": _Peaks(504, 1007, 1792, 5),
+    "RTX 5090": _Peaks(210, 419, 1792, 5),
+    "RTX 5080": _Peaks(113, 225, 960, 5),
+    "L40S": _Peaks(362, 733, 864, 4),
+    "L40": _Peaks(181, 362, 864, 4),
+    "L4": _Peaks(121, 242, 300, 4),
+    "RTX 6000 Ada": _Peaks(364, 729, 960, 4),
+    "RTX 4090": _Peaks(165, 330, 1008, 4),
+    "RTX 4080": _Peaks(98, 195, 717, 4),
+    "A100": _Peaks(312, None, 2039, 4),
+    "A6000": _Peaks(155, None, 768, 4),
+    "A40": _Peaks(150, None, 696, 4),
+    "A10": _Peaks(125, None, 600, 4),
+    "RTX 3090": _Peaks(71, None, 936, 4),
+}
+# Pinned copies reach this of 16 lanes: measured for generation 5, the usual figure for 4 and 3.
+_LINKS = {3: 12 * _GIGA, 4: 25 * _GIGA, 5: 55 * _GIGA}
+# Per multiprocessor: TFLOP/s of bfloat16 and GB/s of the weakest card of a generation, for cards not listed.
+_BY_GENERATION: dict[int, tuple[float, bool, float, int]] = {
+    7: (0.6, False, 8, 3),
+    8: (0.9, False, 8, 4),
+    9: (7.0, True, 20, 5),
+    10: (14.0, True, 40, 5),
+    12: (1.2, True, 10, 5),
+}
+_ADA = (8, 9)
+
+
+def rates_of(name: str, capability: Capability, multiprocessors: int) -> CardRates:
+    """Rates of a card by the name that the driver gives it, or by its generation."""
+    if "H200" in name:
+        return _H200
+    for part, peaks in _PEAKS.items():
+        if part in name:
+            return _scaled(peaks, f"peaks of the {part}, shares reached measured on an H200")
+    major = max((known for known in _BY_GENERATION if known <= capability[0]), default=min(_BY_GENERATION))
+    each, float8, memory, link = _BY_GENERATION[major]
+    peak = each * multiprocessors
+    has_float8 = float8 or capability >= _ADA
+    peaks = _Peaks(peak, 2 * peak if has_float8 else None, memory * multiprocessors, link)
+    return _scaled(peaks, "guessed from the card's generation")
+
+
+def _scaled(peaks: _Peaks, source: str) -> CardRates:
+    """The H200's rates in proportion to the peaks."""
+    known = _PEAKS["H200"]
+    wide = peaks.bfloat16 / known.bfloat16
+    assert known.float8 is not None
+    assert _H200.float8_products is not None
+    assert _H200.float8_attention is not None
+    narrow = None if peaks.float8 is None else peaks.float8 / known.float8
+    return CardRates(
+        float8_products=None if narrow is None else narrow * _H200.float8_products,
+        bfloat16_products=wide * _H200.bfloat16_products,
+        float8_attention=None if narrow is None else narrow * _H200.float8_attention,
+        bfloat16_attention=wide * _H200.bfloat16_attention,
+        decoding=wide * _H200.decoding,
+        memory=peaks.memory / known.memory * _H200.memory,
+        to_device=_LINKS[peaks.link],
+        from_device=_LINKS[peaks.link],
+        source=source,
+    )

@@ -1,0 +1,148 @@
+"""Chooses how a card computes a take: the fastest way that fits, told with the ways that were not taken. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from live_avatar.checkpoint.config import DitConfig
+from live_avatar.compute_plan import ComputePlan
+from live_avatar.fast.rungs import Card, Rung, Take, Wishes, all_rungs, best_of, leanest
+from live_avatar.footprint import MemoryUse
+
+_SHOWN = 8
+_GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A way that was not taken, and why in words."""
+
+    rung: Rung
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardPlan:
+    """The way that was chosen, and the best of the others."""
+
+    config: DitConfig
+    chosen: Rung
+    rejected: tuple[Rejected, ...]
+    card: Card
+
+    @property
+    def plan(self) -> ComputePlan:
+        """What the pipeline is told."""
+        return self.chosen.plan
+
+    @property
+    def speed_identity(self) -> str:
+        """What of the plan decides the speed, as a key for measured ones."""
+        plan, placement = self.plan, self.plan.placement
+        parts = (plan.numerics, plan.steps, plan.graphs, plan.streamed_cache, placement.resident_layers)
+        return " ".join(map(str, (*parts, placement.host_text, placement.host_audio)))
+
+    @property
+    def memory(self) -> MemoryUse:
+        """The parts as every plan of a render has them; what has no name of its own is in ``process``."""
+        found, moments = self.chosen.memory, self.chosen.memory.moments
+        parts = MemoryUse(
+            denoiser=found.weights + found.slots,
+            vae=found.codec,
+            text_encoder=found.text_encoder,
+            speech_encoder=found.speech,
+            kv_cache=found.cache + found.text,
+            activations=found.kept_passes + max(found.passes - found.kept_passes, found.prefill),
+            vae_work=found.decoder,
+            process=0,
+        )
+        running = max(size for name, size in moments.items() if name != "prompt")
+        parts = replace(parts, process=max(running - parts.render, 0))
+        return replace(parts, held=max(moments["prompt"] - parts.prepare, 0))
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values for the plan of a render."""
+        return {
+            "plan": self.plan.as_dict(),
+            "summary": self.chosen.words(self.config),
+            "peak": self.chosen.memory.peak,
+            "worst_moment": self.chosen.memory.worst_moment,
+            "host": self.chosen.memory.host,
+            "frames_per_second": self.chosen.time.frames_per_second,
+            "first_picture_seconds": self.chosen.time.first,
+            "rates": self.card.rates.source,
+            "rejected": [
+                {
+                    "summary": each.rung.words(self.config),
+                    "peak": each.rung.memory.peak,
+                    "frames_per_second": each.rung.time.frames_per_second,
+                    "why": each.why,
+                }
+                for each in self.rejected
+            ],
+        }
+
+
+def plan_for_card(take: Take, card: Card, wishes: Wishes) -> CardPlan | None:
+    """The fastest way that fits and computes with the wanted numbers, or the nearest to them; ``None`` if none fits."""
+    rungs = all_rungs(take, card, wishes)
+    chosen = best_of(rungs, card, live=wishes.live)
+    if chosen is None:
+        return None
+    return CardPlan(take.sizes.config, chosen, tuple(_rejected(rungs, chosen, card, wishes)), card)
+
+
+def fits_somehow(take: Take, card: Card, wishes: Wishes) -> bool:
+    """Whether any way fits; quicker than choosing one."""
+    return leanest(take, card, wishes).fits(card)
+
+
+def card_lines(plan: CardPlan) -> list[str]:
+    """The choice as a table for people."""
+    card, chosen, config = plan.card, plan.chosen, plan.config
+    lines = [
+        f"{card.name}: {card.free / _GB:.1f} GB may be used; rates: {card.rates.source}",
+        f"{'':2}{'GB':>6} {'host GB':>8} {'frames/s':>9} {'first picture':>14}  how",
+        _line("*", chosen, chosen.words(config)),
+    ]
+    lines += [_line(" ", each.rung, f"{each.rung.words(config)}: {each.why}") for each in plan.rejected]
+    parts = sorted(chosen.memory.moments.items(), key=lambda entry: -entry[1])
+    lines.append("Needs, moment by moment: " + ", ".join(f"{name} {size / _GB:.1f} GB" for name, size in parts))
+    return lines
+
+
+def _line(mark: str, rung: Rung, words: str) -> str:
+    return (
+        f"{mark:2}{rung.memory.peak / _GB:6.1f} {rung.memory.host / _GB:8.1f} {rung.time.frames_per_second:9.1f} "
+        f"{rung.time.first:12.2f} s  {words}"
+    )
+
+
+def _rejected(rungs: list[Rung], chosen: Rung, card: Card, wishes: Wishes) -> list[Rejected]:
+    """The quickest of those that do not fit, and the nearest of those that do."""
+    others = [rung for rung in rungs if rung.plan != chosen.plan]
+    others.sort(key=lambda rung: rung.order(live=wishes.live))
+    found: list[Rejected] = []
+    for fits in (False, True):
+        of_kind = [rung for rung in others if rung.fits(card) == fits]
+        found += [Rejected(rung, _why(rung, chosen, card, wishes)) for rung in of_kind[: _SHOWN // 2]]
+    return found
+
+
+def _why(rung: Rung, chosen: Rung, card: Card, wishes: Wishes) -> str:
+    if rung.memory.peak > card.free:
+        moment = {
+            "load": "while weights are prepared",
+            "prompt": "while the prompt is read",
+            "portrait": "while the portrait is encoded",
+            "sound": "while the sound is heard",
+        }.get(rung.memory.worst_moment, "while blocks are made")
+        return f"needs {(rung.memory.peak - card.free) / _GB:.1f} GB more of the card {moment}"
+    if not rung.fits(card):
+        return f"needs {rung.memory.host / _GB:.1f} GB of host memory, {card.host_free / _GB:.1f} GB are free"
+    if rung.standing > chosen.standing:
+        return "computes with coarser numbers"
+    if wishes.live and rung.time.first > chosen.time.first:
+        return "its pictures come later"
+    return "no faster" if rung.cost(live=wishes.live) <= 1.001 * chosen.cost(live=wishes.live) else "slower"

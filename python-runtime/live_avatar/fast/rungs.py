@@ -1,0 +1,254 @@
+"""The ways a card can compute a take, each with what it needs and how fast it should be. No torch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from live_avatar.checkpoint.config import DitConfig
+from live_avatar.compute_plan import CacheForm, ComputePlan, LastStep, Steps, WideForm
+from live_avatar.fast.card_rates import Capability, CardRates
+from live_avatar.fast.memory import PlanMemory, plan_memory
+from live_avatar.fast.placement import Placement
+from live_avatar.fast.speed_model import BlockTime, block_time
+from live_avatar.footprint import ModelSizes
+from live_avatar.geometry import LatentShape
+from live_avatar.take import Precision
+
+# The published network is 5,120 wide; below this its products are too small to gain by e4m3.
+LARGE_WIDTH = 2048
+# What must stay free of host memory for the rest of the program and the system.
+_HOST_RESERVE = 4 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card and what of it may be used.
+
+    Attributes:
+        name: as the driver gives it.
+        capability: compute capability.
+        free: bytes on the card that this process may still take.
+        host_free: bytes of host memory that are free.
+        rates: how fast it is.
+        float8_attention: whether a back end that attends in e4m3 is at hand.
+    """
+
+    name: str
+    capability: Capability
+    free: int
+    host_free: int
+    rates: CardRates
+    float8_attention: bool
+
+    @property
+    def multiplies_float8(self) -> bool:
+        """Whether its tensor cores take e4m3."""
+        return self.rates.float8_products is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asks for.
+
+    Attributes:
+        precision: as of a render.
+        last_step: whether the last denoising step is run.
+        live: somebody waits for each picture, so that latency counts as well as pace.
+        steps: ``None`` lets the planner choose.
+        vae: arithmetic of the codec.
+    """
+
+    precision: Precision = "auto"
+    last_step: LastStep = "run"
+    live: bool = False
+    steps: Steps | None = None
+    vae: WideForm = "bfloat16"
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What is to be made: networks, sizes, and steps of the schedule."""
+
+    sizes: ModelSizes
+    shape: LatentShape
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way.
+
+    Attributes:
+        standing: 0 for the numbers that the user asked for; the higher, the farther from them.
+        memory, time: what it needs and takes.
+    """
+
+    plan: ComputePlan
+    standing: int
+    memory: PlanMemory
+    time: BlockTime
+
+    def fits(self, card: Card) -> bool:
+        """Whether there is room on the card and in host memory."""
+        return self.memory.peak <= card.free and self.memory.host <= card.host_free - _HOST_RESERVE
+
+    def cost(self, *, live: bool) -> float:
+        """Seconds to choose by: of a block, and for somebody who waits the time to its picture as well."""
+        return self.time.seconds + (self.time.first if live else 0.0)
+
+    def order(self, *, live: bool) -> tuple[float, ...]:
+        """The better, the smaller; speeds within a percent are alike."""
+        return (self.standing, round(math.log(self.cost(live=live)), 2), self.time.copies, self.cost(live=live))
+
+    def words(self, config: DitConfig) -> str:
+        """How it differs from everything being on the card, in words."""
+        plan, placement = self.plan, self.plan.placement
+        parts = [f"{_FORMS[plan.weights]} weights, {_FORMS[plan.cache]} cache"]
+        parts.append("steps packed" if plan.steps == "packed" else "steps in sequence")
+        resident = placement.resident_layers
+        if resident is not None and resident < config.num_layers:
+            parts.append(f"{config.num_layers - resident} of {config.num_layers} layers streamed")
+        if plan.streamed_cache:
+            parts.append("cache streamed")
+        hosted = [name for name, there in (("text", placement.host_text), ("audio", placement.host_audio)) if there]
+        if hosted:
+            parts.append(f"{' and '.join(hosted)} weights on the host")
+        if placement.conditions != "wide":
+            parts.append(f"{placement.conditions} condition weights")
+        if plan.text_encoder != "device":
+            parts.append({"host": "text encoder on the processor", "int8": "text encoder in int8"}[plan.text_encoder])
+        if plan.graphs:
+            parts.append("graphs")
+        return ", ".join(parts)
+
+
+_FORMS = {"float8": "float8", "bfloat16": "bfloat16", "float32": "float32", "wide": "wide"}
+
+
+def make_rung(take: Take, card: Card, plan: ComputePlan, standing: int = 0) -> Rung:
+    """A plan with its needs."""
+    memory = plan_memory(take.sizes, take.shape, take.steps, plan, multiplies_float8=card.multiplies_float8)
+    time = block_time(take.sizes, take.shape, take.steps, plan, card.rates, card.float8_attention)
+    return Rung(plan, standing, memory, time)
+
+
+def all_rungs(take: Take, card: Card, wishes: Wishes, first: ComputePlan | None = None) -> list[Rung]:
+    """Every sensible way; of those that stream layers the one with the most layers on the card that fits, or none.
+
+    Args:
+        first: a plan whose numbers come before all others.
+    """
+    families = list(_families(take.sizes.config, card, wishes))
+    if first is not None:
+        others = [(standing + 1, family) for standing, family in families if family.numerics != first.numerics]
+        families = [(0, replace(first, placement=Placement(conditions=first.placement.conditions))), *others]
+    rungs: list[Rung] = []
+    for standing, family in families:
+        for plan in _arrangements(family, wishes):
+            rungs += _with_residents(take, card, plan, standing)
+    return rungs
+
+
+def leanest(take: Take, card: Card, wishes: Wishes) -> Rung:
+    """The way that needs least of the card."""
+    rungs = (
+        make_rung(take, card, _all_streamed(family), standing)
+        for standing, family in _families(take.sizes.config, card, wishes)
+    )
+    return min(rungs, key=lambda rung: rung.memory.peak)
+
+
+def _all_streamed(family: ComputePlan) -> ComputePlan:
+    placement = replace(family.placement, resident_layers=0, host_text=True, host_audio=True)
+    return replace(family, placement=placement, streamed_cache=True, graphs=False, text_encoder="host")
+
+
+def _families(config: DitConfig, card: Card, wishes: Wishes) -> Iterator[tuple[int, ComputePlan]]:
+    """Numbers that may be computed with, by their standing."""
+    float8 = wishes.precision == "fp8" or (
+        wishes.precision == "auto" and card.multiplies_float8 and config.dim >= LARGE_WIDTH
+    )
+    forms: list[tuple[int, ComputePlan]] = []
+
+    def add(standing: int, weights: str, cache: CacheForm, conditions: Literal["wide", "int8"] = "wide") -> None:
+        form: ComputePlan = ComputePlan(
+            "flat",
+            "float8" if weights == "float8" else "bfloat16",
+            wishes.vae,
+            cache,
+            placement=Placement(conditions=conditions),
+            last_step=wishes.last_step,
+        )
+        forms.append((standing, form))
+
+    if float8:
+        add(0, "float8", "float8")
+        if not card.float8_attention:
+            # Attention in bfloat16 reads a wide cache as it is; an e4m3 one has to be widened for every pass.
+            add(0, "float8", "wide")
+        add(1, "float8", "float8", "int8")
+    else:
+        add(0, "bfloat16", "wide")
+        add(1, "bfloat16", "float8")
+        add(2, "bfloat16", "float8", "int8")
+        if wishes.precision == "auto":
+            add(3, "float8", "float8", "int8")
+    yield from forms
+
+
+def _arrangements(family: ComputePlan, wishes: Wishes) -> Iterator[ComputePlan]:
+    """A family with all its caches, orders and places of condition weights; all layers on the card."""
+    orders: tuple[Steps, ...] = ("sequential", "packed") if wishes.steps is None else (wishes.steps,)
+    hosts = ((False, False), (True, False), (True, True))
+    for order, streamed, (text, audio) in itertools.product(orders, (False, True), hosts):
+        placement = replace(family.placement, host_text=text, host_audio=audio)
+        yield replace(family, steps=order, streamed_cache=streamed, placement=placement, graphs=False)
+
+
+def _with_residents(take: Take, card: Card, plan: ComputePlan, standing: int) -> Iterator[Rung]:
+    if not plan.streamed_cache:
+        yield _place_text_encoder(take, card, replace(plan, graphs=True), standing)
+    whole = _place_text_encoder(take, card, plan, standing)
+    yield whole
+    if whole.fits(card):
+        return
+    best: Rung | None = None
+    low, high = 0, take.sizes.config.num_layers - 1
+    while low <= high:
+        middle = (low + high) // 2
+        placement = replace(plan.placement, resident_layers=middle)
+        rung = _place_text_encoder(take, card, replace(plan, placement=placement), standing)
+        if rung.fits(card):
+            best, low = rung, middle + 1
+        else:
+            high = middle - 1
+            if middle == 0:
+                best = best or rung
+    if best is not None:
+        yield best
+
+
+def _place_text_encoder(take: Take, card: Card, plan: ComputePlan, standing: int) -> Rung:
+    """The plan with the text encoder where there is room for it; in int8 only where the processor has none either."""
+    rung = make_rung(take, card, plan, standing)
+    # In int8 it computes other numbers, so it is not moved.
+    if rung.memory.moments["prompt"] <= card.free or plan.text_encoder == "int8":
+        return rung
+    hosted = make_rung(take, card, replace(plan, text_encoder="host"), standing)
+    if hosted.memory.host <= card.host_free - _HOST_RESERVE:
+        return hosted
+    small = make_rung(take, card, replace(plan, text_encoder="int8"), standing + 1)
+    return small if small.memory.moments["prompt"] <= card.free else hosted
+
+
+def best_of(rungs: Iterable[Rung], card: Card, *, live: bool) -> Rung | None:
+    """The fastest of those that fit and are nearest to the wanted numbers, or ``None``.
+
+    Of equally fast ones the one that copies least: a model of speed errs most there.
+    """
+    fitting = [rung for rung in rungs if rung.fits(card)]
+    return min(fitting, key=lambda rung: rung.order(live=live), default=None)
