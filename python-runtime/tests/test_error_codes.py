@@ -15,7 +15,7 @@ SOURCE = ROOT / "python-runtime" / "live_avatar"
 PAGE = ROOT / "docs" / "error-codes.md"
 
 CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-ROW = re.compile(r"^\| `([^`]+)` \| (error|warning|both|note|ok) \| \S.* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([^`]+)` \| (error|warning|both|note|ok|doing) \| \S.* \|$", re.MULTILINE)
 # Strings that look like codes: number formats of safetensors, an opcode of pickle.
 OTHER_NAMES = frozenset({"F8_E4M3", "F8_E5M2", "STACK_GLOBAL"})
 

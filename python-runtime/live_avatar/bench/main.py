@@ -16,8 +16,8 @@ from live_avatar.bench.settings import Setup
 from live_avatar.cli.arguments import Parser, make_parser, with_underscores
 from live_avatar.errors import UserError
 
-PARTS = ("start", "load", "step", "render", "memory")
-# The memory run takes many minutes and is asked for by name or by --minutes.
+PARTS = ("start", "load", "step", "render", "memory", "card")
+# The memory run takes many minutes and is asked for by name or by --minutes, the one of a card by name.
 _DEFAULT_PARTS = ("start", "load", "step", "render")
 _VERSION = 1
 _CROWDED = 0.1
@@ -99,6 +99,8 @@ def _figures(part: str, setup: Setup, samples: Samples) -> Iterator[Figure]:
         from live_avatar.bench.step import measure_step as measure
     elif part == "render":
         from live_avatar.bench.whole_render import measure_render as measure
+    elif part == "card":
+        from live_avatar.bench.card import measure_card as measure
     else:
         from live_avatar.bench.memory import measure_memory
 
@@ -177,7 +179,8 @@ def read_setup(options: argparse.Namespace) -> Setup:
 
 def _parts(options: argparse.Namespace) -> list[str]:
     if options.only is None:
-        return [part for part in PARTS if part in _DEFAULT_PARTS or options.minutes is not None]
+        asked = ("memory",) if options.minutes is not None else ()
+        return [part for part in PARTS if part in (*_DEFAULT_PARTS, *asked)]
     wanted = [name.strip() for name in options.only.split(",")]
     unknown = sorted(set(wanted) - set(PARTS))
     if unknown:

@@ -22,12 +22,13 @@ def shares(act: Callable[[], object], on_cuda: bool) -> dict[str, float]:
     times = {name: 0.0 for name, _ in _KINDS} | {"other": 0.0}
     for event in profiler.key_averages():
         spent = event.self_device_time_total if on_cuda else event.self_cpu_time_total
-        times[_kind(event.key)] += spent
+        times[kind_of(event.key)] += spent
     total = sum(times.values())
     return {name: spent / total for name, spent in times.items()}
 
 
-def _kind(operation: str) -> str:
+def kind_of(operation: str) -> str:
+    """What an operator or kernel of that name does."""
     lowered = operation.lower()
     for name, parts in _KINDS:
         if any(part in lowered for part in parts):

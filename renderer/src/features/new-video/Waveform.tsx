@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import { peaksAddress } from "../../../../electron/contract/addresses.ts";
 import type { AudioFile } from "../../../../electron/contract/document/project-document.schema.ts";
+import { PEAKS_DRAFT_TYPE } from "../../../../electron/contract/peaks.ts";
 import { useCall, lastOf } from "../../rpc/use-call.ts";
 import { condense, overviewLevel } from "./overview.ts";
 import styles from "./NewVideo.module.css";
@@ -9,12 +10,17 @@ import styles from "./NewVideo.module.css";
 export function Waveform({ projectId, voice, label }: { readonly projectId: string | null; readonly voice: AudioFile; readonly label: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const address = projectId === null ? null : peaksAddress(projectId, voice.id, overviewLevel(voice.samples / voice.sampleRate));
-  const { state } = useCall(address, async (signal) => {
+  const { state, again } = useCall(address, async (signal) => {
     const response = await fetch(address ?? "", { signal });
     if (!response.ok) throw new Error(`The waveform was answered with ${String(response.status)}`);
-    return new Int8Array(await response.arrayBuffer());
+    return { pairs: new Int8Array(await response.arrayBuffer()), draft: response.headers.get("content-type") === PEAKS_DRAFT_TYPE };
   });
-  const peaks = lastOf(state);
+  const draft = state.kind === "done" && state.value.draft;
+  useEffect(() => {
+    // The draft of a long recording stays in sight until the exact answer comes.
+    if (draft) again();
+  }, [draft, again]);
+  const peaks = lastOf(state)?.pairs ?? null;
   useEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d") ?? null;

@@ -1,0 +1,321 @@
+"""One take on a card, measured: passes, pace with decoding and compressing, first picture, memory, kernels, power."""
+
+from __future__ import annotations
+
+import queue
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from live_avatar.bench.card_pipeline import CardPipeline
+from live_avatar.bench.card_sensors import CardSensors
+from live_avatar.bench.profile import kind_of
+from live_avatar.compute_plan import ComputePlan
+from live_avatar.fast.memory import pass_count, plan_memory
+from live_avatar.fast.transformer import FastTransformer
+from live_avatar.geometry import BLOCK_FRAMES, LatentShape
+from live_avatar.portrait import motion_latents, reference_latent
+from live_avatar.session import Session
+from live_avatar.vae.frame_copies import Frame, PendingFrames
+
+_GB = 1e9
+_SETTLING_BLOCKS = 3
+_WAITING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CardCase:
+    """What to measure.
+
+    Attributes:
+        name: for the table.
+        size: (width, height); steps: of the schedule; plan: how it is computed.
+        blocks: measured one by one; start: first block, to begin far on in a long take.
+        profiled: count kernels and their kinds.
+    """
+
+    name: str
+    size: tuple[int, int]
+    steps: int
+    plan: ComputePlan
+    blocks: int
+    start: int = 0
+    profiled: bool = False
+
+    @property
+    def shape(self) -> LatentShape:
+        """Of its latents."""
+        return LatentShape.of_picture(*self.size, 48)
+
+
+class Sink(Protocol):
+    """Takes blocks of frames in a thread of its own, two waiting at most."""
+
+    def add(self, frames: PendingFrames) -> None:
+        """Hand over a block; waits while two are waiting."""
+
+    def finish(self) -> None:
+        """Wait until all are taken."""
+
+
+@dataclass(slots=True)
+class FrameTaker:
+    """Takes frames off the card and lets them go; notes when each block was there."""
+
+    times: list[float] = field(default_factory=list)
+    _items: queue.Queue[PendingFrames | None] = field(default_factory=lambda: queue.Queue(_WAITING))
+    _thread: threading.Thread | None = None
+
+    def add(self, frames: PendingFrames) -> None:
+        """See :class:`Sink`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="frame-taker", daemon=True)
+            self._thread.start()
+        self._items.put(frames)
+
+    def finish(self) -> None:
+        """See :class:`Sink`."""
+        self._items.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._items.get()) is not None:
+            item.take()
+            self.times.append(time.perf_counter())
+
+
+class _Noted:
+    """Frames that note when they are taken."""
+
+    def __init__(self, frames: PendingFrames, times: list[float]) -> None:
+        self._frames = frames
+        self._times = times
+
+    def take(self) -> list[Frame]:
+        """As :meth:`PendingFrames.take`."""
+        frames = self._frames.take()
+        self._times.append(time.perf_counter())
+        return frames
+
+
+class ClipSink:
+    """Compresses clips as a render does. Making one needs the libraries that renders need.
+
+    Attributes:
+        encoder: name of what compresses.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int], clip_blocks: int) -> None:
+        from live_avatar.bench.settings import EXAMPLE
+        from live_avatar.clip_encoder import ClipEncoder
+        from live_avatar.media.audio_file import decode_audio
+        from live_avatar.media.segments import SegmentWriter
+
+        sound = decode_audio(EXAMPLE / "voice.wav", folder)
+        self._writer = SegmentWriter(folder / "clips", *size, sound.viewer_path)
+        self.encoder = self._writer.encoder.name
+        self._encoder = ClipEncoder(self._writer)
+        self._clip_blocks = clip_blocks
+        self._count = 0
+        self.times: list[float] = []
+
+    def add(self, frames: PendingFrames) -> None:
+        """See :class:`Sink`."""
+        clip, within = divmod(self._count, self._clip_blocks)
+        if within == 0:
+            self._encoder.begin(clip, 0)
+        self._encoder.add(cast(PendingFrames, _Noted(frames, self.times)), BLOCK_FRAMES)
+        if within == self._clip_blocks - 1:
+            self._encoder.end()
+        self._count += 1
+
+    def finish(self) -> None:
+        """See :class:`Sink`."""
+        self._encoder.drain()
+        self._encoder.__exit__()
+        self._writer.close()
+
+
+@torch.inference_mode()
+def measure_take(pipeline: CardPipeline, case: CardCase, note: Callable[[str], None]) -> dict[str, Any]:
+    """Run a take and return its figures."""
+    device = pipeline.device
+    denoiser = pipeline.denoiser(case.plan)
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    found: dict[str, Any] = {"name": case.name, "size": list(case.size), "attention": denoiser.attention.name}
+    started = time.perf_counter()
+    session = pipeline.session(denoiser, case.shape, case.plan, case.steps)
+    session.block = case.start
+    take_block(session)
+    found["first_picture_cold"] = time.perf_counter() - started
+    for _ in range(case.shape.clip_blocks + _SETTLING_BLOCKS):
+        take_block(session)
+    found["denoiser_peak_gb"] = torch.cuda.max_memory_allocated(device) / _GB
+    passes = pass_count(case.steps, case.plan)
+    with CardSensors(device.index or 0) as sensors:
+        times = _denoising(session, case.blocks)
+        found |= {"block_ms": statistics.median(times), "step_ms": statistics.median(times) / passes}
+        found["decode_ms"] = _decoding(session, case)
+        sink = FrameTaker()
+        found["pace"] = _pace(session, sink, sink.times, case.blocks)
+        found["pace_encoded"] = _encoded_pace(session, case, note)
+    found["card"] = sensors.summary()
+    memory = plan_memory(pipeline.sizes, case.shape, case.steps, case.plan)
+    found["memory"] = {
+        "allocated_gb": torch.cuda.max_memory_allocated(device) / _GB,
+        "reserved_gb": torch.cuda.max_memory_reserved(device) / _GB,
+        "predicted_allocated_gb": (memory.denoiser_peak + memory.codec + memory.decoder) / _GB,
+        "predicted_free_needed_gb": memory.moments["blocks"] / _GB,
+        "predicted_weights_gb": memory.weights / _GB,
+    }
+    if case.profiled:
+        found["kernels"] = kernel_shares(session)
+    del session
+    found |= first_pictures(pipeline, denoiser, case)
+    return found
+
+
+def take_block(session: Session) -> list[Frame]:
+    """One block from noise to frames in host memory."""
+    return session.decode_frames(session.denoise_block()).take()
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """Median, 95th and 99th percentile of the periods between moments, in ms, and frames a second."""
+    periods = np.diff(np.asarray(times)) * 1000
+    p50, p95, p99 = (float(value) for value in np.percentile(periods, (50, 95, 99)))
+    seconds = times[-1] - times[0]
+    return {"p50": p50, "p95": p95, "p99": p99, "fps": BLOCK_FRAMES * len(periods) / seconds}
+
+
+def _denoising(session: Session, blocks: int) -> list[float]:
+    times = []
+    for _ in range(blocks):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        session.denoise_block()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return times
+
+
+def _decoding(session: Session, case: CardCase) -> float:
+    latents = session.denoise_block()
+    times = []
+    for _ in range(max(6, case.blocks // 4)):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        pending = session.decode_frames(latents)
+        end.record()
+        pending.take()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return float(statistics.median(times))
+
+
+def _pace(session: Session, sink: Sink, times: list[float], blocks: int) -> dict[str, float]:
+    for _ in range(blocks + 1):
+        sink.add(session.decode_frames(session.denoise_block()))
+    sink.finish()
+    return percentiles(times)
+
+
+def _encoded_pace(session: Session, case: CardCase, note: Callable[[str], None]) -> dict[str, Any] | None:
+    with tempfile.TemporaryDirectory(prefix="live-avatar-bench-") as folder:
+        try:
+            sink = ClipSink(Path(folder), case.size, case.shape.clip_blocks)
+        except ImportError as error:
+            note(f"nothing was compressed: {error}")
+            return None
+        blocks = case.blocks // case.shape.clip_blocks * case.shape.clip_blocks
+        return {"encoder": sink.encoder, **_pace(session, sink, sink.times, blocks - 1)}
+
+
+def first_pictures(pipeline: CardPipeline, denoiser: FastTransformer, case: CardCase) -> dict[str, float]:
+    """Seconds from a request to the first frame in a file, everything being loaded: with the portrait, and without."""
+    width, height = case.size
+    pixels = torch.zeros(3, height, width)
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="live-avatar-bench-") as folder:
+        for name, with_portrait in (("first_picture_warm", True), ("first_picture_cached", False)):
+            # The first time of each compiles and chooses kernels.
+            for _ in range(2):
+                conditions = pipeline.conditions(case.shape)
+                torch.cuda.synchronize(pipeline.device)
+                started = time.perf_counter()
+                if with_portrait:
+                    conditions.reference = reference_latent(pipeline.vae(), pixels)
+                    conditions.motion = motion_latents(pipeline.vae(), pixels)
+                session = pipeline.session(denoiser, case.shape, case.plan, case.steps, conditions)
+                frames = take_block(session)
+                (Path(folder) / "frame").write_bytes(frames[0].tobytes())
+                found[name] = time.perf_counter() - started
+                del session
+    return found
+
+
+def kernel_shares(session: Session) -> dict[str, float]:
+    """Kernels of one block's denoising: how many, their time, and the share of each kind."""
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiler:
+        session.denoise_block()
+        torch.cuda.synchronize()
+    times: dict[str, float] = {}
+    count = 0
+    for event in profiler.key_averages():
+        if event.self_device_time_total > 0:
+            kind = kind_of(event.key)
+            times[kind] = times.get(kind, 0.0) + event.self_device_time_total / 1000
+            count += event.count
+    total = sum(times.values()) or 1.0
+    return {"count": count, "ms": total, **{f"share_{kind}": spent / total for kind, spent in times.items()}}
+
+
+@torch.inference_mode()
+def measure_flatness(pipeline: CardPipeline, case: CardCase) -> dict[str, Any]:
+    """A long stretch far on in a take: memory of card and host at its beginning and end, and the block period."""
+    import psutil
+
+    session = pipeline.session(pipeline.denoiser(case.plan), case.shape, case.plan, case.steps)
+    session.block = case.start
+    for _ in range(case.shape.clip_blocks + _SETTLING_BLOCKS):
+        take_block(session)
+    process = psutil.Process()
+    memory, finite = [], True
+    sink = FrameTaker()
+    for index in range(case.blocks):
+        latents = session.denoise_block()
+        sink.add(session.decode_frames(latents))
+        if index % max(1, case.blocks // 8) == 0 or index == case.blocks - 1:
+            finite = finite and bool(latents.isfinite().all())
+            row = (
+                torch.cuda.memory_allocated(pipeline.device),
+                torch.cuda.memory_reserved(pipeline.device),
+                process.memory_info().rss,
+            )
+            memory.append(row)
+    sink.finish()
+    first, last = memory[1], memory[-1]
+    names = ("allocated", "reserved", "host")
+    pace = percentiles(sink.times)
+    return {
+        "name": case.name,
+        "latent_frames": [3 * case.start, 3 * session.block],
+        "finite": finite,
+        "growth": {name: end / begin - 1 for name, begin, end in zip(names, first, last, strict=True)},
+        "pace": pace,
+        "p99_over_p50": pace["p99"] / pace["p50"],
+    }
