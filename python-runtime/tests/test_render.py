@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import json
@@ -277,15 +278,16 @@ def test_a_pose_video_changes_the_pictures_and_resumes(
     assert video(again).read_bytes() == video(job).read_bytes()
 
 
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="counts by glibc")
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.memory_of_render", str(tmp_path)]
     done = subprocess.run(words, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
     memory, tensors = measured["memory"], measured["tensors"]
     assert len(memory) == 32
-    early, late = np.median(memory[6:16]), np.median(memory[22:])
-    assert late - early < 4 << 20
-    assert tensors[0] == tensors[1]
+    # A clip's frames are 147 kB; its record, which stays, is 2 kB.
+    assert np.median(memory[22:31]) - np.median(memory[6:16]) < 200_000
+    assert tensors[8] == tensors[30]
 
 
 def test_clips_of_another_sound_format_are_not_continued(tmp_path: Path) -> None:
