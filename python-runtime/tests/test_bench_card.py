@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from live_avatar.bench import card, card_take
+from live_avatar.bench import card, card_sinks
 from live_avatar.bench.card_pipeline import CardPipeline, schedule_of
 from live_avatar.bench.card_sensors import CardSensors, read_sample
 from live_avatar.bench.card_take import percentiles
 from live_avatar.bench.slow_link import slow_link
 from live_avatar.compute_plan import ComputePlan
-from live_avatar.fast import streamed_cache, streamed_layers
 from live_avatar.fast.placement import Placement
+from live_avatar.fast.streamed_layers import StreamedLayers
 from live_avatar.fast.transfers import Slot, Transfers
 
 CPU = torch.device("cpu")
@@ -64,7 +64,7 @@ def mode(**changes: Any) -> card.Mode:
 
 @pytest.mark.usefixtures("no_card")
 def test_a_mode_gives_every_figure(pipeline: CardPipeline) -> None:
-    result = {"name": "a mode", **card._run(mode(), pipeline, 8)}
+    result = card._run(mode(), pipeline, 8)
     json.dumps(result, allow_nan=False)
     assert result["step_ms"] == pytest.approx(result["block_ms"] / 4)
     assert result["pace"]["p50"] <= result["pace"]["p95"] <= result["pace"]["p99"]
@@ -78,7 +78,7 @@ def test_a_mode_gives_every_figure(pipeline: CardPipeline) -> None:
 
 @pytest.mark.usefixtures("no_card")
 def test_a_long_take_is_watched_far_on(pipeline: CardPipeline) -> None:
-    result = {"name": "far", **card._run(mode(long=True), pipeline, 9)}
+    result = card._run(mode(name="far", long=True), pipeline, 9)
     assert result["latent_frames"][0] == 45_600
     assert result["finite"]
     assert "p99/p50" in card.result_line(result)
@@ -153,13 +153,11 @@ def test_a_slow_link_copies_so_much_more(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Transfers, "fill", fill)
     slot, source = Slot(torch.zeros(1000, dtype=torch.uint8)), torch.arange(1000).to(torch.uint8)
     with slow_link(2.5):
-        assert streamed_layers.Transfers is streamed_cache.Transfers
-        streamed_layers.Transfers(CPU).fill(slot, "it", [(slot.data, source)])
+        StreamedLayers([], CPU)._transfers.fill(slot, "it", [(slot.data, source)])
     assert torch.equal(slot.data, source)
     assert copied[0] == (1000, False)
     assert sum(size for size, idle in copied if idle) == 1500
-    assert streamed_layers.Transfers is Transfers
-    assert streamed_cache.Transfers is Transfers
+    assert type(StreamedLayers([], CPU)._transfers) is Transfers
     with pytest.raises(ValueError, match="faster"), slow_link(0.5):
         pass
 
@@ -167,5 +165,5 @@ def test_a_slow_link_copies_so_much_more(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_frames_are_noted_when_they_are_taken() -> None:
     times: list[float] = []
     frames: Any = type("Frames", (), {"take": lambda self: [1]})()
-    assert card_take._Noted(frames, times).take() == [1]
+    assert card_sinks._Noted(frames, times).take() == [1]
     assert len(times) == 1

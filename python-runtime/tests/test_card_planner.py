@@ -109,6 +109,8 @@ def test_little_host_memory_keeps_weights_on_the_card() -> None:
     poor = replace(with_free(48), host_free=5 * 10**9)
     plan = planned(SMALL, poor)
     assert plan.chosen.memory.host <= 10**9
+    # Who needs nothing of it is not kept from rendering.
+    assert planned(SMALL, replace(H200, host_free=10**9)).chosen.memory.host == 0
     assert plan_for_card(take(LARGE), replace(poor, free=15 * 10**9), Wishes()) is None
 
 

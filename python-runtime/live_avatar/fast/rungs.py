@@ -94,7 +94,8 @@ class Rung:
 
     def fits(self, card: Card) -> bool:
         """Whether there is room on the card and in host memory."""
-        return self.memory.peak <= card.free and self.memory.host <= card.host_free - _HOST_RESERVE
+        held = self.memory.host
+        return self.memory.peak <= card.free and (held == 0 or held <= card.host_free - _HOST_RESERVE)
 
     def cost(self, *, live: bool) -> float:
         """Seconds to choose by: of a block, and for somebody who waits the time to its picture as well."""
@@ -107,7 +108,7 @@ class Rung:
     def words(self, config: DitConfig) -> str:
         """How it differs from everything being on the card, in words."""
         plan, placement = self.plan, self.plan.placement
-        parts = [f"{_FORMS[plan.weights]} weights, {_FORMS[plan.cache]} cache"]
+        parts = [f"{plan.weights} weights, {plan.cache} cache"]
         parts.append("steps packed" if plan.steps == "packed" else "steps in sequence")
         resident = placement.resident_layers
         if resident is not None and resident < config.num_layers:
@@ -124,9 +125,6 @@ class Rung:
         if plan.graphs:
             parts.append("graphs")
         return ", ".join(parts)
-
-
-_FORMS = {"float8": "float8", "bfloat16": "bfloat16", "float32": "float32", "wide": "wide"}
 
 
 def make_rung(take: Take, card: Card, plan: ComputePlan, standing: int = 0) -> Rung:
