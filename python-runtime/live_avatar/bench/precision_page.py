@@ -30,8 +30,8 @@ has a scale for each row of activations, each output channel of a weight, and ea
   {drawn["blocks"]} blocks, in which errors have come back through the cache. How large the outliers of the published
   weights are is not known here.
 - **Demo model**: takes of {report["seconds"]:g} s at 384x256 ({report["takes"]} in all). PSNR and SSIM against
-  the pictures of float32, sharpness as a share of theirs, lip sync as correlation of the mouth's opening, measured in the pixels, with
-  the true one.
+  the pictures of float32, sharpness as a share of theirs, lip sync as correlation of the mouth's opening, measured in
+  the pixels, with the true one.
 """
     lines = [*text.splitlines(), "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     lines += [_row(name, values) for name, values in forms.items()]
