@@ -24,6 +24,7 @@ from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import BlockEvent, ClipEvent, DoneEvent, EventSink, StageEvent, StateEvent, WarningEvent
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.job_folder import FinishedClip, JobFolder
+from live_avatar.last_step import without_last_step
 from live_avatar.media.join import join_segments
 from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
 from live_avatar.media.segments import SegmentInfo, SegmentWriter
@@ -235,9 +236,12 @@ class RenderRun:
         )
         size = {"width": inputs.portrait.width, "height": inputs.portrait.height}
         self.emit(StageEvent("portrait", 1, 1, "The video is {width} x {height}".format(**size), "PORTRAIT_READ", size))
+        schedule = make_schedule(job.sample_steps)
+        if pipeline.plan.last_step == "skip":
+            schedule = without_last_step(schedule)
         settings = SessionSettings(
             inputs.shape,
-            make_schedule(job.sample_steps),
+            schedule,
             job.rotary_rounding,
             packed=pipeline.plan.steps == "packed",
             blocks=_blocks_of(inputs),

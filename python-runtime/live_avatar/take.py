@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from live_avatar.errors import UserError
 from live_avatar.geometry import check_infer_frames
 
 Precision = Literal["auto", "fp32", "bf16", "fp8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 RotaryRounding = Literal["float16", "none"]
 
 

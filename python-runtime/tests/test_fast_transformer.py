@@ -186,3 +186,10 @@ def test_layers_in_host_memory_change_nothing(golden: Golden) -> None:
     streamed = fast_transformer(network, PLAIN, StreamedLayers(hosted, CPU))
     wanted = latents_of(make_session(golden, fast(golden, PLAIN)), 5)
     assert torch.equal(latents_of(make_session(golden, streamed), 5), wanted)
+
+
+@pytest.mark.parametrize(("cache_float8", "dtype"), [(True, torch.float8_e4m3fn), (False, torch.float32)])
+def test_the_cache_is_kept_as_asked(golden: Golden, cache_float8: bool, dtype: torch.dtype) -> None:
+    """Also where nothing attends in e4m3: memory was planned for it."""
+    denoiser = fast(golden, replace(PLAIN, attention="auto", cache_float8=cache_float8))
+    assert make_session(golden, denoiser).cache.key.dtype == dtype

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL.Image import Image
 from safetensors.torch import load_file
 
 import live_avatar.render_run as render_run
+from live_avatar.compute_plan import ComputePlan
 from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, StageEvent
 from live_avatar.geometry import LatentShape
@@ -194,3 +196,25 @@ def test_a_render_equals_the_reference_from_files_to_pixels(
     # The reference drops the first three frames.
     wanted = [int(index) + 3 for index in golden["const.frame_index"]]
     torch.testing.assert_close(frames[wanted], golden["out.frames"], atol=2e-4, rtol=0)
+
+
+def test_a_plan_without_the_last_step_runs_one_pass_less_and_makes_other_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[slice] = []
+    denoise = CausalAvatarTransformer.denoise
+
+    def watch(self: CausalAvatarTransformer, *arguments: Any) -> torch.Tensor:
+        passes.append(arguments[4])
+        return denoise(self, *arguments)
+
+    monkeypatch.setattr(CausalAvatarTransformer, "denoise", watch)
+    hashes = []
+    for last_step in ("run", "skip"):
+        plan = ComputePlan("plain", "float32", "float32", graphs=False, last_step=last_step)
+        pipeline = Pipeline.load(PipelineOptions(CHECKPOINT, None, "cpu", "fp32", plan))
+        hashes.append(pipeline.weights_fingerprint)
+        passes.clear()
+        render(make_job(tmp_path / f"{last_step}.mp4", sample_steps=3, num_clip=1), pipeline, lambda event: None, never)
+        assert len(passes) == (3 if last_step == "run" else 2)
+    assert hashes[0] != hashes[1]

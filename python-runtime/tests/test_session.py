@@ -1,8 +1,7 @@
-"""The streaming state of a take: history, positions, anchor, prompts, saving, draws."""
+"""The streaming state of a take: history, positions, anchor, prompts, saving."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,10 @@ import torch
 from torch import Tensor
 
 from live_avatar.errors import Cancelled
-from live_avatar.geometry import BLOCK_FRAMES, LATENT_FRAMES_PER_BLOCK, LatentShape
+from live_avatar.geometry import BLOCK_FRAMES, LatentShape
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.model.layers import KeyValue
-from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate, split_head_dim
+from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate
 from live_avatar.model.transformer import TimeConditions, block_positions
 from live_avatar.noise import SeededDraws, reference_frame
 from live_avatar.sampler import make_schedule
@@ -357,53 +356,6 @@ def test_two_steps_in_one_pass_equal_two_passes(golden: Golden) -> None:
     torch.testing.assert_close(packed.cache.value, alone.cache.value, atol=1e-5, rtol=0)
 
 
-def angles(head_dim: int, frame: int, shape: LatentShape) -> list[list[float]]:
-    """Angle of every pair of every token of one latent frame, in double precision, pair by pair."""
-    counts = split_head_dim(head_dim)
-    return [
-        [
-            position * 10_000.0 ** (-pair / count)
-            for position, count in zip((frame, row, column), counts, strict=True)
-            for pair in range(count)
-        ]
-        for row in range(shape.rows)
-        for column in range(shape.columns)
-    ]
-
-
-@pytest.mark.parametrize("frame", [0, 31, 44_999, 45_000, 1_000_003])
-@pytest.mark.parametrize("head_dim", [48, 128])
-def test_tables_equal_double_precision_at_any_position(frame: int, head_dim: int) -> None:
-    shape = LatentShape(SIDE, 2 * SIDE, 12)
-    wanted = torch.tensor(
-        [[(math.cos(angle), math.sin(angle)) for angle in token] for token in angles(head_dim, frame, shape)],
-        dtype=torch.float64,
-    )
-    exact = RotaryPositions(head_dim, shape, "none", CPU).frames(torch.tensor([frame]))
-    # The angle itself is only known to a part in 2**53 of its size.
-    torch.testing.assert_close(exact.double(), wanted, atol=2.0**-24 + frame * 2.0**-51, rtol=0)
-    rounded = RotaryPositions(head_dim, shape, "float16", CPU).frames(torch.tensor([frame]))
-    torch.testing.assert_close(rounded.double(), wanted, atol=2.0**-11, rtol=0)
-    assert torch.equal(rounded, exact.half().float())
-
-
-@pytest.mark.parametrize(
-    ("frame", "row", "column", "pair", "cos", "sin"),
-    [
-        (31, 0, 0, 0, 0.91455078125, -0.404052734375),
-        (31, 5, 9, 5, -0.77734375, -0.62890625),
-        (33, 0, 0, 21, 1.0, 0.005016326904296875),
-        (-19, 0, 0, 1, 0.998046875, 0.06561279296875),
-        (0, 7, 3, 22 + 3, -0.30224609375, 0.953125),
-        (5, 1, 43, 22 + 21 + 20, 1.0, 0.0066680908203125),
-    ],
-)
-def test_published_table_entries(frame: int, row: int, column: int, pair: int, cos: float, sin: float) -> None:
-    shape = LatentShape(48, 88, 48)
-    table = RotaryPositions(128, shape, "float16", CPU).frames(torch.tensor([frame]))
-    assert table[row * shape.columns + column, pair].tolist() == [cos, sin]
-
-
 def test_a_take_goes_on_beyond_the_published_table(golden: Golden) -> None:
     session = make_session(golden, rounding="none")
     advance(session, 3)
@@ -416,19 +368,6 @@ def test_a_take_goes_on_beyond_the_published_table(golden: Golden) -> None:
     near = make_session(golden, rounding="none")
     advance(near, 4)
     assert 0.5 < float(far[-1].std() / near.denoise_block().std()) < 2.0
-
-
-def test_attention_depends_on_distances_only_at_far_positions() -> None:
-    torch.manual_seed(0)
-    shape = LatentShape(SIDE, SIDE, 12)
-    rotary = RotaryPositions(48, shape, "none", CPU)
-    query, key = (torch.randn(shape.frame_tokens, 2, 48) for _ in range(2))
-
-    def scores(at: int) -> Tensor:
-        turned = (rotate(states, rotary.frames(torch.tensor([at + by]))) for states, by in ((query, 0), (key, 5)))
-        return torch.einsum("qhd,khd->hqk", *turned)
-
-    torch.testing.assert_close(scores(0), scores(600_000), atol=1e-4, rtol=0)
 
 
 # Several speakers
@@ -463,45 +402,3 @@ def test_speakers_cannot_share_a_batch(golden: Golden) -> None:
     memory = model.audio_memory(torch.cat([audio_of(golden)(0), golden.inputs["in.audio_actor2"]]))
     with pytest.raises(ValueError, match="2 speakers"):
         model.audio_injector(0, hidden, memory[0], torch.ones(2, hidden.shape[1], 1))
-
-
-# Draws
-
-
-def test_reference_positions_are_spread_evenly_over_4_to_30() -> None:
-    draws = SeededDraws(420)
-    counts = Counter(draws.reference_ahead(block, step) for block in range(2000) for step in range(4))
-    assert set(counts) == set(range(4, 31))
-    expected = 8000 / 27
-    # Chi-squared with 26 degrees of freedom: beyond 54 once in a thousand seeds.
-    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 54
-
-
-def test_draws_depend_on_seed_block_and_step_alone() -> None:
-    places = [(block, step) for block in range(30) for step in range(4)]
-    forward = [SeededDraws(1).reference_ahead(*place) for place in places]
-    draws = SeededDraws(1)
-    assert [draws.reference_ahead(*place) for place in reversed(places)] == forward[::-1]
-    assert [SeededDraws(2).reference_ahead(*place) for place in places] != forward
-    # A take saved today must continue under any later release.
-    assert [SeededDraws(420).reference_ahead(0, step) for step in range(4)] == [15, 6, 10, 24]
-
-
-def test_clip_noise_is_standard_normal_and_reproducible() -> None:
-    shape = LatentShape(32, 48, 48)
-    noise = SeededDraws(420).clip_noise(3, 16, shape)
-    assert noise.shape == (16, 4 * LATENT_FRAMES_PER_BLOCK, 32, 48)
-    assert abs(float(noise.mean())) < 0.01
-    assert abs(float(noise.std()) - 1) < 0.01
-    assert torch.equal(noise, SeededDraws(420).clip_noise(3, 16, shape))
-    assert not torch.equal(noise, SeededDraws(420).clip_noise(4, 16, shape))
-    # The published rule: clip r takes seed + r.
-    assert torch.equal(noise, SeededDraws(423).clip_noise(0, 16, shape))
-    assert torch.equal(noise, torch.randn(noise.shape, generator=torch.Generator().manual_seed(423)))
-
-
-@pytest.mark.parametrize("seed", [0, 2**63 - 1, 2**64 + 5, -1])
-def test_any_whole_number_is_a_seed(seed: int) -> None:
-    draws = SeededDraws(seed)
-    assert bool(draws.clip_noise(1, 1, LatentShape(8, 8, 12)).isfinite().all())
-    assert 4 <= draws.reference_ahead(0, 0) <= 30

@@ -3,24 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
-import { connectTo, type StudioClient } from "../support/studio-client.ts";
-import { test as base } from "../support/studio-test.ts";
-import { openTimeline, ROW, type TimelinePage, voice } from "./timeline-page.ts";
+import { connectTo } from "../support/studio-client.ts";
+import { openTimeline, ROW, voice } from "./timeline-page.ts";
 import { documentOf, type Material, recording, save, smallProject } from "./timeline-project.ts";
-
-interface Open {
-  readonly timeline: TimelinePage;
-  readonly material: Material;
-  readonly client: StudioClient;
-}
-
-/** Each test has the small project of its own, open in a page of its own. */
-const test = base.extend("open", async ({ studio, openPage }, { onCleanup }): Promise<Open> => {
-  const client = await connectTo(await studio.newLink());
-  onCleanup(() => client.close());
-  const material = await smallProject(client);
-  return { client, material, timeline: await openTimeline(openPage, client, material) };
-});
+import { test } from "./timeline-test.ts";
 
 const unchanged = (material: Material) => voice(material.document, 0);
 

@@ -1,24 +1,9 @@
 import { describe, expect } from "vitest";
 import { endOf } from "../../electron/contract/document/timeline.ts";
 import type { ProjectDocument } from "../../electron/contract/document/project-document.schema.ts";
-import { connectTo, type StudioClient } from "../support/studio-client.ts";
-import { test as base } from "../support/studio-test.ts";
-import { openTimeline, type TimelinePage, voice } from "./timeline-page.ts";
-import { documentOf, smallProject, type Material } from "./timeline-project.ts";
-
-interface Open {
-  readonly timeline: TimelinePage;
-  readonly material: Material;
-  readonly client: StudioClient;
-}
-
-/** Each test has the small project of its own, open in a page of its own. */
-const test = base.extend("open", async ({ studio, openPage }, { onCleanup }): Promise<Open> => {
-  const client = await connectTo(await studio.newLink());
-  onCleanup(() => client.close());
-  const material = await smallProject(client);
-  return { client, material, timeline: await openTimeline(openPage, client, material) };
-});
+import { openTimeline, voice } from "./timeline-page.ts";
+import { documentOf } from "./timeline-project.ts";
+import { test } from "./timeline-test.ts";
 
 const ids = (document: ProjectDocument, track: number) => voice(document, track).map(([id]) => id);
 

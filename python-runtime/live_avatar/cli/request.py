@@ -24,7 +24,7 @@ from live_avatar.geometry import check_infer_frames, parse_size
 from live_avatar.pipeline import PipelineOptions
 from live_avatar.presets import find_preset
 from live_avatar.render import RenderJob
-from live_avatar.take import Precision, PromptSpan
+from live_avatar.take import PRECISIONS, Precision, PromptSpan
 
 _LORA_FILE = "liveavatar.safetensors"
 _LARGEST_SEED = 2**63 - 1
@@ -150,8 +150,9 @@ def choose_lora(ckpt_dir: Path, name: str | None) -> str | None:
 
 def _precision(text: str) -> Precision:
     lowered = text.strip().lower()
-    if lowered in ("auto", "fp8", "bf16", "fp32"):
-        return lowered  # type: ignore[return-value]
+    for precision in PRECISIONS:
+        if lowered == precision:
+            return precision
     if lowered == "true":
         return "fp8"
     raise UserError(

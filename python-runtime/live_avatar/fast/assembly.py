@@ -28,8 +28,8 @@ class FastSettings:
 
     Attributes:
         weights: storage of the layers' weights.
-        attention: back end, or ``auto`` for the best one here that ``cache_float8`` allows.
-        cache_float8: whether ``auto`` may keep keys and values in e4m3.
+        attention: back end, or ``auto`` for the best one here whose cache is as ``cache_float8`` says.
+        cache_float8: whether ``auto`` keeps keys and values in e4m3.
         kernels: ``fused`` (Triton), ``plain`` (PyTorch), or ``auto``: fused where it runs.
         graphs: capture passes over a full window as CUDA graphs.
         residual: of the stream between the layers. ``auto`` is bfloat16 beside e4m3 weights, whose rounding is far
@@ -119,14 +119,14 @@ def choose_attention(settings: FastSettings, dtype: torch.dtype, device: torch.d
     if settings.attention != "auto":
         return make_attention(settings.attention, dtype, device)
     for name in available_attention(device):
-        if "float8" in name and not settings.cache_float8:
+        if ("float8" in name) != settings.cache_float8:
             continue
         try:
             return make_attention(name, dtype, device)
         except (ImportError, RuntimeError):
             # Installed but not for this driver or card; the next one does the same, slower.
             continue
-    return make_attention("sdpa", dtype, device)
+    return make_attention("sdpa-float8-cache" if settings.cache_float8 else "sdpa", dtype, device)
 
 
 def _parameter_of(network: CausalAvatarTransformer) -> Callable[[str], Tensor]:

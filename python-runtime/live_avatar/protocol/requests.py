@@ -11,7 +11,7 @@ from typing import Any, NoReturn, cast
 from live_avatar.errors import UserError
 from live_avatar.protocol.fields import Fields, invalid, read_integer
 from live_avatar.render import RenderJob
-from live_avatar.take import Precision, PromptSpan, RotaryRounding
+from live_avatar.take import PRECISIONS, Precision, PromptSpan, RotaryRounding
 
 _LONGEST_ID = 200
 _MOST_COUNT = 2**31 - 1
@@ -241,7 +241,7 @@ def _model(fields: Fields) -> ModelChoice:
         # No default: forgetting the LoRA would give poor pictures without an error.
         lora=fields.optional_text("lora", shortest=1, required=True),
         device=fields.text("device", shortest=1, default="auto"),
-        precision=cast(Precision, fields.choice("precision", ("auto", "fp32", "bf16", "fp8"), "auto")),
+        precision=cast(Precision, fields.choice("precision", PRECISIONS, "auto")),
     )
 
 
