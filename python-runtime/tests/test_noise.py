@@ -11,7 +11,6 @@ from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.noise import SeededDraws
 
 
-
 def test_reference_positions_are_spread_evenly_over_4_to_30() -> None:
     draws = SeededDraws(420)
     counts = Counter(draws.reference_ahead(block, step) for block in range(2000) for step in range(4))
