@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Final
 
 from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
@@ -52,10 +52,14 @@ class ClipEncoder:
     """Feeds a :class:`SegmentWriter` from a thread of its own. One thread calls the methods; use it with ``with``.
 
     Leaving the context drops a clip that was begun but not ended; finished clips stay.
+
+    Args:
+        on_block: given the first frame of every block, and its number, before it is compressed; in the thread.
     """
 
-    def __init__(self, writer: SegmentWriter) -> None:
+    def __init__(self, writer: SegmentWriter, on_block: Callable[[int, Frame], None] | None = None) -> None:
         self._writer = writer
+        self._on_block = on_block
         self._items: queue.Queue[_Item] = queue.Queue(_WAITING)
         self._done: queue.Queue[SegmentInfo] = queue.Queue()
         self._error: BaseException | None = None
@@ -134,7 +138,7 @@ class ClipEncoder:
             self._items.task_done()
 
     def _encode(self, clip: _Begin) -> None:
-        frames = self._frames()
+        frames = self._frames(clip.first_frame)
         try:
             self._done.put(self._writer.write_clip(clip.index, clip.first_frame, frames))
         except _Dropped:
@@ -144,7 +148,9 @@ class ClipEncoder:
         finally:
             frames.close()
 
-    def _frames(self) -> Generator[Frame, None, None]:
+    def _frames(self, first_frame: int) -> Generator[Frame, None, None]:
+        """The clip's frames as they come, the first of which is number ``first_frame`` of the video."""
+        number = first_frame
         while True:
             item = self._items.get()
             try:
@@ -153,6 +159,10 @@ class ClipEncoder:
                 if isinstance(item, _Drop):
                     raise _Dropped
                 assert isinstance(item, _Block)
-                yield from item.frames.take()[: item.count]
+                frames = item.frames.take()[: item.count]
+                if self._on_block is not None:
+                    self._on_block(number, frames[0])
+                number += len(frames)
+                yield from frames
             finally:
                 self._items.task_done()

@@ -67,6 +67,19 @@ class ClipEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureEvent:
+    """A picture of a block lies on disk, ahead of its clip: JPEG at ``path``, replaced by that of the next block.
+
+    ``frame`` counts over the whole video.
+    """
+
+    clip: int
+    frame: int
+    path: str
+    kind: Literal["picture"] = "picture"
+
+
+@dataclass(frozen=True, slots=True)
 class StateEvent:
     """The session state was saved; a crash from here on costs only later clips."""
 
@@ -97,5 +110,5 @@ class DoneEvent:
     kind: Literal["done"] = "done"
 
 
-RenderEvent = StageEvent | BlockEvent | ClipEvent | StateEvent | WarningEvent | DoneEvent
+RenderEvent = StageEvent | BlockEvent | PictureEvent | ClipEvent | StateEvent | WarningEvent | DoneEvent
 EventSink = Callable[[RenderEvent], None]

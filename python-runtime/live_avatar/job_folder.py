@@ -25,7 +25,7 @@ from live_avatar.media.playlist import PLAYLIST_NAME, clip_name
 _JOB, _CLIPS, _LOCK, _OWNER = "job.json", "clips.jsonl", "lock", "owner.json"
 _CLIP_FILE = re.compile(r"clip_\d{5,}\.m4s")
 _OURS = re.compile(
-    r"(job\.json|clips\.jsonl|lock|owner\.json|audio\.json|audio\.m4a|model_audio\.f32|init\.mp4|playlist\.m3u8"
+    r"(job\.json|clips\.jsonl|lock|owner\.json|audio\.json|audio\.m4a|viewer\.json|newest\.jpg|model_audio\.f32|init\.mp4|playlist\.m3u8"
     r"|clip_\d{5,}\.m4s|state_\d{5,}\.safetensors|mix_[0-9a-f]{16}\.wav|speaker_\d\d|viewer)(\.part-\d+-\d+)?"
 )
 # What stays beside a finished video when its clips are wanted.
@@ -41,6 +41,7 @@ class FinishedClip:
         content_hash: what it was made from (:mod:`live_avatar.clip_hash`).
         sha256, bytes: of its file.
         prompt, sound: what of the content hash the clip's own prompts and sound are; empty in older records.
+        weights: fingerprint of what it was made with, where that is not what the job's record names.
     """
 
     index: int
@@ -50,6 +51,7 @@ class FinishedClip:
     bytes: int
     prompt: str = ""
     sound: str = ""
+    weights: str = ""
 
 
 class JobFolder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -87,8 +87,8 @@ def choose_plan(precision: Precision, device: torch.device, config: DitConfig) -
         return ComputePlan("plain", weights, vae=vae, graphs=False)
     quick = torch.cuda.get_device_capability(device) >= FIRST_FLOAT8_CAPABILITY
     if precision == "auto" and quick and config.dim >= _LARGE_WIDTH:
-        return ComputePlan("flat", "float8", vae, "float8")
-    return ComputePlan("flat", "bfloat16", vae)
+        return ComputePlan("flat", "float8", vae, "float8", keep_primed=True)
+    return ComputePlan("flat", "bfloat16", vae, keep_primed=True)
 
 
 def precisions_of(plan: ComputePlan) -> Precisions:
@@ -105,6 +105,11 @@ def processor_multiplies_bf16() -> bool:
     # Older releases of torch answer only for x86.
     checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
     return any(check is not None and bool(check()) for check in checks)
+
+
+def current_card(device: torch.device) -> AbstractContextManager[object]:
+    """Within it ``device`` is this thread's card: kernels that are not torch's run there, wherever their data lie."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager

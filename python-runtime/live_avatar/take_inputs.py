@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from live_avatar.geometry import (
 )
 from live_avatar.media.aac import viewer_rate
 from live_avatar.media.audio_file import DecodedAudio, decode_audio, probe_audio
+from live_avatar.media.viewer_sound import ViewerSound
 from live_avatar.portrait import Portrait, SpeakerRegions, load_portrait, load_speaker_regions
 from live_avatar.pose_video import check_pose_video
 from live_avatar.render import RenderJob
@@ -37,7 +39,7 @@ class Sounds:
     Attributes:
         tracks: what the model hears, one per speaker.
         sources: SHA-256 of each recording's file.
-        viewer: AAC in MP4, as long as the video.
+        viewer: what the viewer hears, as long as the video, perhaps still being made; ``None`` if not wanted.
         viewer_format: its (samples a second, channels).
         frames: video frames to make.
         left_out_seconds: sound that ``num_clip`` leaves out.
@@ -46,7 +48,7 @@ class Sounds:
 
     tracks: tuple[SpeechTrack, ...]
     sources: tuple[str, ...]
-    viewer: Path
+    viewer: ViewerSound | None
     viewer_format: tuple[int, int]
     frames: int
     left_out_seconds: float
@@ -66,6 +68,12 @@ class TakeInputs:
     shape: LatentShape
     sounds: Sounds
     regions: SpeakerRegions | None
+
+    @property
+    def viewer(self) -> ViewerSound:
+        """What the viewer hears."""
+        assert self.sounds.viewer is not None
+        return self.sounds.viewer
 
 
 def check_job(job: RenderJob) -> None:
@@ -108,8 +116,13 @@ def check_job(job: RenderJob) -> None:
         check_pose_video(job.pose_video)
 
 
-def read_inputs(job: RenderJob, folder: Path) -> TakeInputs:
+def read_inputs(
+    job: RenderJob, folder: Path, on_portrait: Callable[[Portrait], None] = lambda portrait: None
+) -> TakeInputs:
     """Read and fit the portrait and masks, decode the sound into ``folder``.
+
+    Args:
+        on_portrait: told of the portrait before the sound is decoded, so that a card need not wait for that.
 
     Raises:
         UserError: any fault of an input; ``DISK_FULL``.
@@ -117,6 +130,7 @@ def read_inputs(job: RenderJob, folder: Path) -> TakeInputs:
     portrait = load_portrait(job.image, job.size)
     shape = LatentShape.of_picture(portrait.width, portrait.height, job.infer_frames)
     regions = load_speaker_regions(job.speaker_masks, len(job.audio), shape)
+    on_portrait(portrait)
     sounds = read_sounds(job, folder)
     take = TakeIdentity(
         job=job,
@@ -135,33 +149,30 @@ def read_inputs(job: RenderJob, folder: Path) -> TakeInputs:
 
 
 def read_sounds(job: RenderJob, folder: Path, *, viewer: bool = True) -> Sounds:
-    """Decode the job's recordings into ``folder``; without ``viewer`` only what the model hears.
+    """Decode the job's recordings into ``folder``; with ``viewer``, begin to make what the viewer hears, too.
 
     Raises:
         UserError: ``AUDIO_…``, ``DISK_FULL``.
     """
     if len(job.audio) == 1:
-        whole = decode_audio(job.audio[0], folder, viewer=viewer)
+        whole = decode_audio(job.audio[0], folder)
         source, speakers = job.audio[0], [whole]
     else:
-        speakers = [decode_audio(path, folder / f"speaker_{i:02d}", viewer=viewer) for i, path in enumerate(job.audio)]
+        speakers = [decode_audio(path, folder / f"speaker_{i:02d}") for i, path in enumerate(job.audio)]
         source = folder / f"mix_{digest([one.source_sha256 for one in speakers])[:16]}.wav"
         if not source.is_file():
             mix_recordings(job.audio, source)
-        whole = decode_audio(source, folder, viewer=viewer)
+        whole = decode_audio(source, folder)
     warnings = [warning for one in speakers for warning in one.warnings]
     if max(one.frames for one in speakers) - min(one.frames for one in speakers) > _LENGTHS_DIFFER_FRAMES:
         warnings.append(
             ("AUDIO_LENGTHS_DIFFER", "The recordings are not equally long; shorter ones are followed by silence.")
         )
     frames = whole.frames
-    viewer_path = whole.viewer_path
     left_out = 0.0
     if job.num_clip is not None and job.num_clip * job.infer_frames < frames:
         frames = job.num_clip * job.infer_frames
         # The model still hears all of it, so that these clips equal those of the whole video.
-        if viewer:
-            viewer_path = decode_audio(source, folder / "viewer", max_frames=frames).viewer_path
         left_out = whole.samples / MODEL_SAMPLE_RATE - frames / FRAMES_PER_SECOND
         warnings.append(
             (
@@ -173,7 +184,12 @@ def read_sounds(job: RenderJob, folder: Path, *, viewer: bool = True) -> Sounds:
     tracks = tuple(_track(one, job.speech_cuts) for one in speakers)
     sources = tuple(one.source_sha256 for one in speakers)
     heard = (viewer_rate(whole.source.sample_rate), min(2, whole.source.channels))
-    return Sounds(tracks, sources, viewer_path, heard, frames, left_out, tuple(dict.fromkeys(warnings)))
+    heard_by_viewer: ViewerSound | None = None
+    if viewer:
+        limited = frames < whole.frames
+        target = folder / "viewer" if limited else folder
+        heard_by_viewer = ViewerSound(source, whole.source_sha256, target, max_frames=frames if limited else None)
+    return Sounds(tracks, sources, heard_by_viewer, heard, frames, left_out, tuple(dict.fromkeys(warnings)))
 
 
 def _track(audio: DecodedAudio, cuts: tuple[int, ...]) -> SpeechTrack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from live_avatar.media.playlist import write_playlist
 from live_avatar.media.segments import SegmentInfo, SegmentWriter, VideoCodecSettings
+from live_avatar.media.viewer_sound import ViewerSound
 
 Frame = npt.NDArray[np.uint8]
 Sound = npt.NDArray[np.float32]
@@ -48,6 +50,13 @@ def write_sound(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def viewer_sound(source: Path, folder: Path, start_frame: int = 0, max_frames: int | None = None) -> Path:
+    """The viewer's sound of a recording, whole."""
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    with ViewerSound(source, digest, folder, start_frame, max_frames) as sound:
+        return sound.path()
 
 
 def moving_frames(first: int, count: int) -> Iterator[Frame]:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from live_avatar.errors import UserError
+from live_avatar.errors import Cancelled, UserError
 from live_avatar.media.audio_damage import mp3_frame_bytes
 from live_avatar.media.audio_file import decode_audio, probe_audio
-from tests.media_material import HEIGHT, WIDTH, Sound, moving_frames, noise, write_sound
+from live_avatar.media.viewer_sound import ViewerSound
+from tests.media_material import HEIGHT, WIDTH, Sound, moving_frames, noise, viewer_sound, write_sound
 from tests.test_media_atomic import largest_file
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -79,7 +80,7 @@ def test_common_files(tmp_path: Path, name: str, codec: str, rate: int, channels
     assert crossings == pytest.approx(220, abs=3)
     assert codes(result.warnings) == (["AUDIO_LOW_RATE"] if rate < 16000 else [])
 
-    viewer, viewer_rate = decoded_viewer_sound(result.viewer_path)
+    viewer, viewer_rate = decoded_viewer_sound(viewer_sound(path, tmp_path / "work"))
     assert viewer_rate == min(rate, 48000)
     assert len(viewer) == min(channels, 2)
     assert viewer.shape[1] / viewer_rate == pytest.approx(result.samples / 16000, abs=1100 / viewer_rate)
@@ -125,7 +126,7 @@ def test_stretch_is_cut_alike_for_model_and_viewer(tmp_path: Path, rate: int) ->
     assert (part.samples, part.frames) == (40 * 640, 40)
     inner = slice(500, -500)
     assert np.abs(part.model_sound()[inner] - whole.model_sound()[30 * 640 : 70 * 640][inner]).max() < 1e-3
-    viewer, _ = decoded_viewer_sound(part.viewer_path)
+    viewer, _ = decoded_viewer_sound(viewer_sound(path, tmp_path / "part", 30, 40))
     first = 30 * rate // 25
     length = 40 * rate // 25
     assert 0 <= viewer.shape[1] - length < 1024
@@ -137,10 +138,12 @@ def test_stretch_is_cut_alike_for_model_and_viewer(tmp_path: Path, rate: int) ->
 def test_a_second_run_finds_the_same_files_and_encodes_nothing(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(1.0, 44100, 2), 44100)
     first = decode_audio(path, tmp_path / "work")
-    times = [made.stat().st_mtime_ns for made in (first.model_path, first.viewer_path)]
+    made = (first.model_path, viewer_sound(path, tmp_path / "work"))
+    times = [file.stat().st_mtime_ns for file in made]
     again = decode_audio(path, tmp_path / "work")
     assert (first.reused, again.reused) == (False, True)
-    assert [made.stat().st_mtime_ns for made in (again.model_path, again.viewer_path)] == times
+    assert viewer_sound(path, tmp_path / "work") == made[1]
+    assert [file.stat().st_mtime_ns for file in made] == times
     assert again.warnings == first.warnings
     assert again.source == first.source
     assert np.array_equal(again.statistics.frame_rms, first.statistics.frame_rms)
@@ -151,10 +154,28 @@ def test_a_second_run_finds_the_same_files_and_encodes_nothing(tmp_path: Path) -
     assert decode_audio(path, tmp_path / "work", max_frames=10).reused is False
 
 
+def test_a_viewers_sound_that_is_half_there_is_made_again(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(1.0, 44100), 44100)
+    whole = viewer_sound(path, tmp_path / "work").read_bytes()
+    os.truncate(tmp_path / "work" / "audio.m4a", 100)
+    assert viewer_sound(path, tmp_path / "work").read_bytes() == whole
+    assert viewer_sound(path, tmp_path / "work", max_frames=10).read_bytes() != whole
+
+
+def test_a_viewers_sound_that_nobody_waits_for_leaves_nothing(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(60.0, 44100), 44100)
+    sound = ViewerSound(path, "hash", tmp_path / "work")
+    sound.close()
+    with pytest.raises(Cancelled):
+        sound.path()
+    assert list((tmp_path / "work").iterdir()) == []
+
+
 def test_encoding_is_deterministic(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.flac", noise(1.0, 44100, 2), 44100, "flac")
+    viewers = [viewer_sound(path, tmp_path / name) for name in ("one", "two")]
+    assert viewers[0].read_bytes() == viewers[1].read_bytes()
     made = [decode_audio(path, tmp_path / name) for name in ("one", "two")]
-    assert made[0].viewer_path.read_bytes() == made[1].viewer_path.read_bytes()
     assert made[0].model_path.read_bytes() == made[1].model_path.read_bytes()
 
 
@@ -302,10 +323,11 @@ def test_samples_that_are_not_numbers_are_refused_with_their_place(tmp_path: Pat
 
 def test_float_sound_beyond_full_scale_is_used(tmp_path: Path) -> None:
     sound = noise(1.0, 16000) * 20_000
-    result = decode_audio(write_sound(tmp_path / "a.wav", sound, 16000, "pcm_f32le"), tmp_path / "work")
+    path = write_sound(tmp_path / "a.wav", sound, 16000, "pcm_f32le")
+    result = decode_audio(path, tmp_path / "work")
     assert np.array_equal(result.model_sound(), sound[0])
     assert codes(result.warnings) == ["AUDIO_CLIPPED"]
-    viewer, _ = decoded_viewer_sound(result.viewer_path)
+    viewer, _ = decoded_viewer_sound(viewer_sound(path, tmp_path / "work"))
     assert np.abs(viewer).max() < 5
 
 

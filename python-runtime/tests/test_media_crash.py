@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from live_avatar.media.audio_file import decode_audio
 from live_avatar.media.frames import frame_hashes
 from live_avatar.media.join import join_segments
 from live_avatar.media.mp4_boxes import boxes
 from live_avatar.media.playlist import PLAYLIST_NAME, read_playlist
-from tests.media_material import noise, render, write_sound
+from tests.media_material import noise, render, viewer_sound, write_sound
 
 ROOT = Path(__file__).parent.parent
 FRAMES, INFER_FRAMES = 150, 12
@@ -26,7 +25,7 @@ TEMPORARY = re.compile(r"\.part-\d+-\d+$")
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audio")
-    return decode_audio(write_sound(folder / "a.wav", noise(6.0, 44100), 44100), folder).viewer_path
+    return viewer_sound(write_sound(folder / "a.wav", noise(6.0, 44100), 44100), folder)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from live_avatar.media.join import check_output, join_segments
 from live_avatar.media.mp4_boxes import boxes, place_fragment
 from live_avatar.media.playlist import Playlist, read_playlist, write_playlist
 from live_avatar.media.segments import SegmentWriter, VideoCodecSettings
-from tests.media_material import HEIGHT, WIDTH, Frame, clicks, moving_frames, noise, render, write_sound
+from tests.media_material import HEIGHT, WIDTH, Frame, clicks, moving_frames, noise, render, viewer_sound, write_sound
 from tests.test_media_atomic import largest_file
 
 FLASH_FRAMES = (25, 50, 75, 100)
@@ -29,7 +29,7 @@ FLASH_FRAMES = (25, 50, 75, 100)
 def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds (100 frames) of AAC at 44.1 kHz, stereo."""
     folder = tmp_path_factory.mktemp("audio")
-    return decode_audio(write_sound(folder / "a.wav", noise(4.0, 44100, 2), 44100), folder).viewer_path
+    return viewer_sound(write_sound(folder / "a.wav", noise(4.0, 44100, 2), 44100), folder)
 
 
 class Timing(NamedTuple):
@@ -75,14 +75,16 @@ def flash_frames(first: int, count: int) -> Iterator[Frame]:
 def flash_take(folder: Path, rate: int, channels: int, infer_frames: int, click_delay: float = 0.0) -> Path:
     """A take of 126 frames (5.03 s of sound) with flashes, clicks ``click_delay`` after them; returns its AAC."""
     sound = clicks(5.03, rate, channels, [frame / 25 + click_delay for frame in FLASH_FRAMES])
-    prepared = decode_audio(write_sound(folder / "in.wav", sound, rate), folder)
+    source = write_sound(folder / "in.wav", sound, rate)
+    frames = decode_audio(source, folder).frames
+    viewer = viewer_sound(source, folder)
     counts: list[int] = []
-    with SegmentWriter(folder / "clips", WIDTH, HEIGHT, prepared.viewer_path) as writer:
-        for index, first in enumerate(range(0, prepared.frames, infer_frames)):
-            count = min(infer_frames, prepared.frames - first)
+    with SegmentWriter(folder / "clips", WIDTH, HEIGHT, viewer) as writer:
+        for index, first in enumerate(range(0, frames, infer_frames)):
+            count = min(infer_frames, frames - first)
             counts.append(writer.write_clip(index, first, flash_frames(first, count)).frames)
-            write_playlist(folder / "clips", counts, infer_frames, complete=sum(counts) == prepared.frames)
-    return prepared.viewer_path
+            write_playlist(folder / "clips", counts, infer_frames, complete=sum(counts) == frames)
+    return viewer
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,16 @@ from typing import cast, get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from live_avatar.vae import VaeConfig, VideoVae
 from live_avatar.vae.block_decoder import to_bytes
 from live_avatar.vae.fast_decoder import FastDecoder, make_rows
+from live_avatar.vae.fast_encoder import fuse_encoder_norms
 from live_avatar.vae.fast_rows import Arrangement, ConvolutionInput, PlainRows, Rows, Step, Unfinished
 from live_avatar.vae.fast_settings import FastSettings
+from live_avatar.vae.layers import ResidualBlock
+from live_avatar.vae.norm import RmsNorm
 
 # Read where the kernels are defined, so it must be set before they are imported.
 os.environ["TRITON_INTERPRET"] = "1"
@@ -191,6 +194,37 @@ for capability in (80, 89, 90):
             assert stores == {"st.global.v4.b32"}, stores
             assert "ld.global.v4.b32" in loads, loads
 """
+
+
+def refuse_reordering(conv: nn.Module, inputs: tuple[Tensor]) -> None:
+    """A convolution is to get its input in the order it reads: on a card it takes gigabytes to bring it into that.
+
+    Which order a tensor of one video has is told by the stride of the video, too.
+    """
+    assert inputs[0].stride(0) == inputs[0].numel()
+
+
+def residual_blocks(vae: VideoVae) -> list[ResidualBlock]:
+    return [module for module in vae.encoder.modules() if isinstance(module, ResidualBlock)]
+
+
+def test_whole_encoder() -> None:
+    torch.manual_seed(2)
+    vae = VideoVae(VaeConfig((6, 12, 12), 1, (False, True), 4)).eval()
+    vae.use_channels_last()
+    still, moving = random(1, 3, 32, 16, seed=3), random(1, 3, 9, 32, 16, seed=4)
+    state = vae.new_encoder_state()
+    wanted = [vae.encode_still(still, 17), vae.stream_encode(moving[:, :, :5], state)]
+    wanted.append(vae.stream_encode(moving[:, :, 5:], state))
+    fuse_encoder_norms(vae, fused())
+    for norm, conv in ((block.residual["0"], block.residual["2"]) for block in residual_blocks(vae)):
+        assert cast(RmsNorm, norm).fused is not None
+        conv.register_forward_pre_hook(refuse_reordering)
+    state = vae.new_encoder_state()
+    found = [vae.encode_still(still, 17), vae.stream_encode(moving[:, :, :5], state)]
+    found.append(vae.stream_encode(moving[:, :, 5:], state))
+    for given, expected in zip(found, wanted, strict=True):
+        torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton compiles on Linux only")

@@ -10,13 +10,12 @@ import pytest
 
 from live_avatar.errors import UserError
 from live_avatar.media import segments, video_encoder
-from live_avatar.media.audio_file import decode_audio
 from live_avatar.media.frames import frame_hashes
 from live_avatar.media.join import join_segments
 from live_avatar.media.playlist import write_playlist
 from live_avatar.media.segments import SegmentWriter, VideoCodecSettings
 from live_avatar.media.video_encoder import ENCODERS, H264Encoder, choose_encoders, why_unusable
-from tests.media_material import HEIGHT, WIDTH, Frame, moving_frames, noise, write_sound
+from tests.media_material import HEIGHT, WIDTH, Frame, moving_frames, noise, viewer_sound, write_sound
 
 SOFTWARE = ENCODERS[-1]
 SETTINGS = VideoCodecSettings()
@@ -37,7 +36,7 @@ WORKS = stand_in()
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audio")
-    return decode_audio(write_sound(folder / "a.wav", noise(2.0, 44100), 44100), folder).viewer_path
+    return viewer_sound(write_sound(folder / "a.wav", noise(2.0, 44100), 44100), folder)
 
 
 def reason(encoder: H264Encoder) -> str:

@@ -1,15 +1,14 @@
-"""Any common sound file to what the model hears and what the viewer hears, streamed in bounded memory.
+"""Any common sound file to what the model hears, streamed in bounded memory.
 
-The model hears mono float32 at 16 kHz (channel mean first, then soxr HQ), kept as a raw file for memory mapping. The
-viewer hears the original quality, encoded once. Both are written whole or not at all, with ``audio.json`` last, so that
-a continued run finds them and encodes nothing again.
+The model hears mono float32 at 16 kHz (channel mean first, then soxr HQ), kept as a raw file for memory mapping. It is
+written whole or not at all, with ``audio.json`` after it, so that a continued run finds it. What the viewer hears is
+made apart (:mod:`live_avatar.media.viewer_sound`), since encoding takes four times as long.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +17,6 @@ import numpy as np
 import soxr
 
 from live_avatar.geometry import MODEL_SAMPLE_RATE, SAMPLES_PER_FRAME, frames_for_samples
-from live_avatar.media.aac import AacEncoder
 from live_avatar.media.atomic import atomic_file, atomic_write_json
 from live_avatar.media.audio_levels import (
     AudioStatistics,
@@ -30,9 +28,8 @@ from live_avatar.media.audio_levels import (
 from live_avatar.media.audio_reader import AudioProbe, AudioReader, nothing_decoded, open_audio, probe_container
 
 MODEL_SOUND_NAME = "model_audio.f32"
-VIEWER_SOUND_NAME = "audio.m4a"
 RECORD_NAME = "audio.json"
-_RECORD_VERSION = 1
+_RECORD_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,6 @@ class DecodedAudio:
 
     Attributes:
         model_path: raw float32 little endian, mono, 16 kHz.
-        viewer_path: AAC in MP4; not there if it was not wanted.
         samples: in ``model_path``.
         frames: video frames at 25 per second that cover the sound.
         source: what the file's header says.
@@ -52,7 +48,6 @@ class DecodedAudio:
     """
 
     model_path: Path
-    viewer_path: Path
     samples: int
     frames: int
     source: AudioProbe
@@ -76,14 +71,11 @@ def probe_audio(path: Path) -> AudioProbe:
         return probe_container(container, path)
 
 
-def decode_audio(
-    path: Path, work_dir: Path, *, start_frame: int = 0, max_frames: int | None = None, viewer: bool = True
-) -> DecodedAudio:
-    """Make the model's and the viewer's sound of ``path`` in ``work_dir``, or find them there from an earlier run.
+def decode_audio(path: Path, work_dir: Path, *, start_frame: int = 0, max_frames: int | None = None) -> DecodedAudio:
+    """Make the model's sound of ``path`` in ``work_dir``, or find it there from an earlier run.
 
-    ``start_frame`` and ``max_frames`` choose a stretch in video frames (40 ms); both outputs get the same stretch.
-    ``viewer`` false leaves the viewer's sound out, whose encoding takes most of the time; nothing is kept for later.
-    One channel of stereo being silent, the model hears the other alone. Source: spec 3.1 (16 kHz mono, soxr HQ).
+    ``start_frame`` and ``max_frames`` choose a stretch in video frames (40 ms). One channel of stereo being silent, the
+    model hears the other alone. Source: spec 3.1 (16 kHz mono, soxr HQ).
 
     Raises:
         UserError: ``AUDIO_NOT_FOUND``, ``AUDIO_UNREADABLE``, ``AUDIO_NO_STREAM``, ``AUDIO_EMPTY`` (no samples),
@@ -100,15 +92,12 @@ def decode_audio(
             "max_frames": max_frames,
         }
         work_dir.mkdir(parents=True, exist_ok=True)
-        record = _read_record(work_dir, wanted) if viewer else None
+        record = _read_record(work_dir, wanted)
         if record is not None:
             return _from_record(record, work_dir, reused=True)
         reader = AudioReader(container, path, start_frame, max_frames)
-        with (
-            atomic_file(work_dir / MODEL_SOUND_NAME) as model_file,
-            atomic_file(work_dir / VIEWER_SOUND_NAME) if viewer else nullcontext() as viewer_file,
-        ):
-            meter, samples = _write_sounds(reader, model_file, viewer_file, max_frames)
+        with atomic_file(work_dir / MODEL_SOUND_NAME) as model_file:
+            meter, samples = _write_sound(reader, model_file, max_frames)
             statistics = _measure(Path(model_file.name), samples, meter)
         warnings = reader.warnings(probe, path) + level_warnings(statistics, reader.sample_rate)
     if probe.has_video:
@@ -116,41 +105,29 @@ def decode_audio(
     record = wanted | {
         "source": asdict(probe),
         "samples": samples,
-        "viewer_bytes": (work_dir / VIEWER_SOUND_NAME).stat().st_size if viewer else 0,
         "channel_peak": list(statistics.channel_peak),
         "silent_channels": list(statistics.silent_channels),
         "clipped_fraction": statistics.clipped_fraction,
         "warnings": [list(warning) for warning in warnings],
     }
-    if viewer:
-        atomic_write_json(work_dir / RECORD_NAME, record)
+    atomic_write_json(work_dir / RECORD_NAME, record)
     return _from_record(record, work_dir, reused=False)
 
 
-def _write_sounds(
-    reader: AudioReader, model_file: BinaryIO, viewer_file: BinaryIO | None, max_frames: int | None
-) -> tuple[SourceMeter, int]:
-    """Stream the reader into the files. Returns the source's levels and the number of model samples."""
+def _write_sound(reader: AudioReader, model_file: BinaryIO, max_frames: int | None) -> tuple[SourceMeter, int]:
+    """Stream the reader into the file. Returns the source's levels and the number of model samples."""
     meter: SourceMeter | None = None
-    encoder: AacEncoder | None = None
     resampler: soxr.ResampleStream | None = None
     for chunk in reader.chunks():
         if meter is None:
-            channels = chunk.shape[0]
-            meter = SourceMeter(channels)
-            if viewer_file is not None:
-                encoder = AacEncoder(viewer_file, reader.sample_rate, channels, reader.layout)
+            meter = SourceMeter(chunk.shape[0])
             if reader.sample_rate != MODEL_SAMPLE_RATE:
                 resampler = soxr.ResampleStream(reader.sample_rate, MODEL_SAMPLE_RATE, 1, "float32", "HQ")
         meter.add(chunk)
-        if encoder is not None:
-            encoder.add(chunk)
         mono = chunk.mean(axis=0)
         _append(model_file, mono if resampler is None else resampler.resample_chunk(mono, last=False))
     if meter is None:
         raise nothing_decoded(reader)
-    if encoder is not None:
-        encoder.close()
     if resampler is not None:
         _append(model_file, resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     samples = -(-meter.samples * MODEL_SAMPLE_RATE // reader.sample_rate)
@@ -181,14 +158,14 @@ def _measure(model_path: Path, samples: int, meter: SourceMeter) -> AudioStatist
 
 
 def _read_record(work_dir: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of an earlier run that made exactly this, with both files whole; else ``None``."""
+    """The record of an earlier run that made exactly this, with its file whole; else ``None``."""
     try:
         record: dict[str, Any] = json.loads((work_dir / RECORD_NAME).read_text("utf-8"))
-        sizes = [(work_dir / name).stat().st_size for name in (MODEL_SOUND_NAME, VIEWER_SOUND_NAME)]
+        size = (work_dir / MODEL_SOUND_NAME).stat().st_size
     except (FileNotFoundError, ValueError):
         return None
     same = all(record.get(key) == value for key, value in wanted.items())
-    return record if same and sizes == [record["samples"] * 4, record["viewer_bytes"]] else None
+    return record if same and size == record["samples"] * 4 else None
 
 
 def _from_record(record: dict[str, Any], work_dir: Path, *, reused: bool) -> DecodedAudio:
@@ -202,7 +179,6 @@ def _from_record(record: dict[str, Any], work_dir: Path, *, reused: bool) -> Dec
     )
     return DecodedAudio(
         model_path=model_path,
-        viewer_path=work_dir / VIEWER_SOUND_NAME,
         samples=samples,
         frames=frames_for_samples(samples),
         source=AudioProbe(**record["source"]),

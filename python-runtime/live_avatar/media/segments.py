@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,16 +66,18 @@ class SegmentInfo:
 class SegmentWriter:
     """Writes the clips of one take into ``folder``; see the module's text. Use it with ``with``, or call ``close``.
 
-    Making one writes ``init.mp4``; one that is there already has to be of the same format. With several encoders at
-    hand, the one that made it goes on, and the first one begins.
+    Opening one, at the latest for its first clip, writes ``init.mp4``; one that is there already has to be of the same
+    format. With several encoders at hand, the one that made it goes on, and the first one begins.
 
     Attributes:
         encoder: what compresses the frames.
         encoder_note: in words, why the card's encoder cannot be used though it was wanted; or ``None``.
 
+    Args:
+        audio: the viewer's sound: a file, opened at once, or what gives one when the first clip needs it.
+
     Raises:
-        UserError: ``DISK_FULL``; ``SEGMENT_FORMAT_CHANGED`` when the folder holds clips of another size, sound or
-            codec setting, which cannot be continued; ``AUDIO_UNREADABLE`` when ``audio`` is damaged.
+        UserError: ``DISK_FULL``; and with a file what :meth:`open` raises.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class SegmentWriter:
         folder: Path,
         width: int,
         height: int,
-        audio: Path,
+        audio: Path | Callable[[], Path],
         settings: VideoCodecSettings | None = None,
         encoders: Sequence[H264Encoder] = ENCODERS,
     ) -> None:
@@ -93,16 +95,14 @@ class SegmentWriter:
         self.width = width
         self.height = height
         self.settings = settings or VideoCodecSettings()
-        usable, self.encoder_note = choose_encoders(encoders, self.settings, width, height)
-        self.encoder = usable[0]
+        self._usable, self.encoder_note = choose_encoders(encoders, self.settings, width, height)
+        self.encoder = self._usable[0]
+        self._audio = audio
+        self._track: AacTrack | None = None
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale_temporaries(folder)
-        self._track = AacTrack(audio)
-        try:
-            self._write_init(usable)
-        except BaseException:
-            self._track.close()
-            raise
+        if isinstance(audio, Path):
+            self.open()
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -110,9 +110,28 @@ class SegmentWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def open(self) -> None:
+        """Wait for the sound and write the initialisation part, if that is not done yet.
+
+        Raises:
+            UserError: ``DISK_FULL``; ``SEGMENT_FORMAT_CHANGED`` when the folder holds clips of another size, sound or
+                codec setting, which cannot be continued; ``AUDIO_UNREADABLE`` when the sound is damaged; and what
+                making it raised.
+        """
+        if self._track is not None:
+            return
+        track = AacTrack(self._audio if isinstance(self._audio, Path) else self._audio())
+        try:
+            self._write_init(track)
+        except BaseException:
+            track.close()
+            raise
+        self._track = track
+
     def close(self) -> None:
         """Close the sound file. Clips are whole on disk already."""
-        self._track.close()
+        if self._track is not None:
+            self._track.close()
 
     def write_clip(self, index: int, first_frame: int, frames: Iterable[Frame]) -> SegmentInfo:
         """Encode ``frames`` (uint8 RGB [height, width, 3]) as clip ``index``, shown from ``first_frame`` on.
@@ -122,11 +141,13 @@ class SegmentWriter:
 
         Raises:
             UserError: ``DISK_FULL``, or ``VIDEO_ENCODER_FAILED`` of the card's encoder; the clips before this one are
-                kept.
+                kept. For the first clip what :meth:`open` raises, too.
             ValueError: no frames, or a frame of another shape or dtype.
         """
+        self.open()
+        assert self._track is not None
         try:
-            data, count, decode_times = self._mux(frames, first_frame, is_init=False)
+            data, count, decode_times = self._mux(self._track, frames, first_frame, is_init=False)
         except av.FFmpegError as error:
             if not self.encoder.hardware:
                 raise
@@ -143,14 +164,14 @@ class SegmentWriter:
         digest = hashlib.sha256(segment).hexdigest()
         return SegmentInfo(index, first_frame, count, path, digest, len(segment))
 
-    def _write_init(self, usable: Sequence[H264Encoder]) -> None:
+    def _write_init(self, track: AacTrack) -> None:
         """Make the initialisation part from one black frame and the first packet, whose time sets the edit list."""
         black = np.zeros((self.height, self.width, 3), np.uint8)
         path = self.folder / INIT_NAME
         before = path.read_bytes() if path.exists() else None
-        for encoder in usable:
+        for encoder in self._usable:
             self.encoder = encoder
-            data, _, _ = self._mux([black], 0, is_init=True)
+            data, _, _ = self._mux(track, [black], 0, is_init=True)
             init, _ = split_fragmented(data)
             if before == init:
                 return
@@ -165,12 +186,14 @@ class SegmentWriter:
             field="output",
         )
 
-    def _mux(self, frames: Iterable[Frame], first_frame: int, *, is_init: bool) -> tuple[bytes, int, dict[int, int]]:
+    def _mux(
+        self, track: AacTrack, frames: Iterable[Frame], first_frame: int, *, is_init: bool
+    ) -> tuple[bytes, int, dict[int, int]]:
         """One fragmented MP4 in memory, its number of frames, and the decode time of each track it holds."""
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="mp4", options=_MUX_OPTIONS) as container:
             video = add_stream(container, self.encoder, self.settings, self.width, self.height)
-            audio = container.add_stream_from_template(self._track.stream)
+            audio = container.add_stream_from_template(track.stream)
             count = 0
             for frame in frames:
                 container.mux(video.encode(self._picture(frame, count)))
@@ -179,12 +202,12 @@ class SegmentWriter:
                 raise ValueError("a clip needs at least one frame")
             container.mux(video.encode(None))
             decode_times = {_VIDEO_TRACK: first_frame * _TICKS_PER_FRAME}
-            start = None if first_frame == 0 else self._sample_of(first_frame)
+            start = None if first_frame == 0 else _sample_of(track, first_frame)
             first_packet: int | None = None
-            for packet in self._track.packets(start, self._sample_of(first_frame + count)):
+            for packet in track.packets(start, _sample_of(track, first_frame + count)):
                 if first_packet is None:
                     first_packet = packet.pts or 0
-                    decode_times[_AUDIO_TRACK] = first_packet + self._track.priming
+                    decode_times[_AUDIO_TRACK] = first_packet + track.priming
                 if not is_init:
                     # Every clip's own clock starts at 0: with no early packet there is no edit list to differ.
                     packet.pts = packet.dts = (packet.pts or 0) - first_packet
@@ -199,6 +222,7 @@ class SegmentWriter:
             raise ValueError(f"expected uint8 [{self.height}, {self.width}, 3], got {frame.dtype} {list(frame.shape)}")
         return to_picture(frame, position)
 
-    def _sample_of(self, frame: int) -> int:
-        """First sample of the viewer's sound that belongs to ``frame``."""
-        return -(-frame * self._track.sample_rate // FRAMES_PER_SECOND)
+
+def _sample_of(track: AacTrack, frame: int) -> int:
+    """First sample of the viewer's sound that belongs to ``frame``."""
+    return -(-frame * track.sample_rate // FRAMES_PER_SECOND)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+from live_avatar.numerics import current_card
 from live_avatar.vae.fast_graph import CapturedPass, capture_pass
 from live_avatar.vae.fast_program import Caches, FastProgram, Pictures
 from live_avatar.vae.fast_rows import PlainRows, Rows
@@ -106,8 +107,7 @@ class FastDecoder:
     @contextmanager
     def _on_card(self) -> Iterator[None]:
         """Without gradients, and with the network's card as the current one: kernels and graphs run on that."""
-        device = self.program.device
-        with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        with torch.no_grad(), current_card(self.program.device):
             yield
 
     def _parts(self, latents: Tensor, state: DecoderState) -> list[Tensor]:

@@ -12,9 +12,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from live_avatar.prebuilt_triton import use_prebuilt_module
 from live_avatar.vae.fast_rows import TAPS, Finished, Step, Unfinished
 from live_avatar.vae.norm import SMALLEST_NORM
 from live_avatar.vae.timeline import CONTEXT
+
+use_prebuilt_module()
 
 _SMALLEST_NORM = tl.constexpr(SMALLEST_NORM)
 _PLAIN, _PHASES, _PAIRS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from live_avatar.vae.norm import RmsNorm
-from live_avatar.vae.timeline import DecoderTimeline, EncoderTimeline, Timeline
+from live_avatar.vae.timeline import DecoderTimeline, EncoderTimeline, Timeline, join_frames
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class CausalConv3d(nn.Conv3d):
     def causal(self, x: Tensor, timeline: Timeline) -> Tensor:
         """Convolve ``x`` after the left context that ``timeline`` supplies."""
         before = timeline.before(self.key, x)
-        y: Tensor = self(timeline.joined(self.key, torch.cat([before.to(x.dtype), x], dim=2)))
+        y: Tensor = self(timeline.joined(self.key, join_frames([before.to(x.dtype), x])))
         return y
 
 
@@ -132,7 +132,7 @@ class Downsample(nn.Module):
         parts = [] if first is None else [first]
         if rest.shape[2] >= 3:
             parts.append(self.time_conv(rest))
-        return torch.cat(parts, dim=2)
+        return join_frames(parts)
 
 
 class Upsample(nn.Module):
@@ -153,7 +153,7 @@ class Upsample(nn.Module):
             parts = [] if first is None else [first]
             if rest.shape[2] > 0:
                 parts.append(_interleave(self.time_conv.causal(rest, timeline)))
-            x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+            x = parts[0] if len(parts) == 1 else join_frames(parts)
         enlarged = F.interpolate(per_frame(x), scale_factor=2.0, mode="nearest")
         return per_video(self.resample["1"](enlarged), x.shape[0])
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from live_avatar.vae.timeline import join_frames
 
 SMALLEST_NORM = 1e-12
 
@@ -15,7 +18,12 @@ class RmsNorm(nn.Module):
     """x / max(||x||, 1e-12) * sqrt(C) * gamma over channels (dim 1).
 
     ``gamma`` keeps the published shape: [C,1,1,1] in residual blocks and heads, [C,1,1] in attention.
+
+    Attributes:
+        fused: does :meth:`silu_after` in one kernel (:mod:`live_avatar.vae.fast_encoder`), or ``None``.
     """
+
+    fused: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def __init__(self, channels: int, spatial_dims: int) -> None:
         super().__init__()
@@ -28,8 +36,10 @@ class RmsNorm(nn.Module):
 
     def silu_after(self, before: Tensor, x: Tensor) -> Tensor:
         """``before`` followed in time by ``silu(norm(x))``, in the dtype of ``x``; [B,C,T,H,W]."""
+        if self.fused is not None and not torch.is_grad_enabled() and len(x) == 1:
+            return self.fused(before, x)
         if x.device.type != "cpu" or torch.is_grad_enabled():
-            return torch.cat([before.to(x.dtype), F.silu(self(x))], dim=2)
+            return join_frames([before.to(x.dtype), F.silu(self(x))])
         # Measured at 16 channels: bfloat16 arithmetic on such short rows is scalar code, three times slower than
         # going to float32 once and working in place; frame by frame the scratch stays small and is not paged in anew.
         start = before.shape[2]

@@ -7,7 +7,7 @@ the caller, never kept on a module. Tensors are [batch, channels, frames, height
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import torch
@@ -64,7 +64,17 @@ def zeros_before(x: Tensor) -> Tensor:
 
 def repeat_last(x: Tensor, frames: int) -> Tensor:
     """``x`` followed by ``frames`` more copies of its last frame."""
-    return x if frames <= 0 else torch.cat([x, x[:, :, -1:].expand(-1, -1, frames, -1, -1)], dim=2)
+    return x if frames <= 0 else join_frames([x, *[x[:, :, -1:]] * frames])
+
+
+def join_frames(parts: Sequence[Tensor]) -> Tensor:
+    """Parts of a video one after the other, channels innermost in memory.
+
+    Frames lie one after the other there, so they are copied whole; joined as they are named, a card takes ten times as
+    long.
+    """
+    rows = torch.cat([part.permute(0, 2, 3, 4, 1) for part in parts], dim=1)
+    return rows.permute(0, 4, 1, 2, 3)
 
 
 class StreamState(Timeline):
@@ -146,7 +156,7 @@ class EncoderState(StreamState, EncoderTimeline):
         """The chunk after the last frame of the chunk before it."""
         cache = self._caches.get(key)
         self.put(key, x[:, :, -1:])
-        return (x[:, :, :1], x) if cache is None else (None, torch.cat([cache.to(x.dtype), x], dim=2))
+        return (x[:, :, :1], x) if cache is None else (None, join_frames([cache.to(x.dtype), x]))
 
 
 class DecoderState(StreamState, DecoderTimeline):
