@@ -11,11 +11,16 @@ const recordSchema = z.record(z.string(), z.object({ bytes: z.number(), sha256: 
 type HashRecord = z.infer<typeof recordSchema>;
 
 /**
- * Reads every byte of a model's files and compares them with how they were at the first verification, whose hashes are kept in `recordPath`.
- * So a disk that fails and a copy that changed are found; what the publisher had is not known here. Throws the signal's reason.
+ * Reads every byte of a model's files and compares them with what they must be: `published` where the studio brought them, else how they were at the first
+ * verification, whose hashes are kept in `recordPath`. So a disk that fails and a copy that changed are found. Throws the signal's reason.
  */
-export async function verifyFiles(folder: string, files: readonly { readonly path: string; readonly bytes: number }[], recordPath: string, options: { readonly signal: AbortSignal; readonly onBytes: (done: number) => void }): Promise<readonly Fault[]> {
-  const before = await readRecord(recordPath);
+export async function verifyFiles(
+  folder: string,
+  files: readonly { readonly path: string; readonly bytes: number }[],
+  recordPath: string,
+  options: { readonly signal: AbortSignal; readonly onBytes: (done: number) => void; readonly published?: HashRecord },
+): Promise<readonly Fault[]> {
+  const before = { ...(await readRecord(recordPath)), ...options.published };
   const record: Record<string, { bytes: number; sha256: string }> = { ...before };
   const faults: Fault[] = [];
   let done = 0;
@@ -53,5 +58,5 @@ async function readRecord(path: string): Promise<HashRecord> {
 
 function changed(path: string, before: number, now: number): Fault {
   const size = before === now ? "It has the same size but other content" : `It had ${String(before)} bytes and has ${String(now)}`;
-  return { code: "MODEL_FILE_CHANGED", what: `A file of the model has changed: ${path}.`, why: `${size} since it was first verified.`, hint: "If you replaced it on purpose, take the folder off the list and add it again. Otherwise copy it from its source.", field: null };
+  return { code: "MODEL_FILE_CHANGED", what: `A file of the model has changed: ${path}.`, why: `${size} since it was brought or first verified.`, hint: "If you replaced it on purpose, take the folder off the list and add it again. Otherwise copy it from its source.", field: null };
 }

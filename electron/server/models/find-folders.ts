@@ -26,7 +26,12 @@ export async function findModelFolders(searched: readonly string[]): Promise<rea
 
 const orItself = (folder: string, inside: readonly string[]): readonly string[] => (inside.length === 0 ? [folder] : inside);
 
-function describe(path: string, searched: string): ModelFolder {
+/** The models directly in a folder, also those that are not finished; none when it is not there. */
+export async function modelsIn(folder: string): Promise<readonly ModelFolder[]> {
+  return (await checkpointsIn(folder)).map((path) => describe(path, folder));
+}
+
+export function describe(path: string, searched: string): ModelFolder {
   return { id: `folder-${createHash("sha256").update(path).digest("hex").slice(0, 16)}`, name: basename(path), path, searched };
 }
 
@@ -38,10 +43,10 @@ async function checkpointsIn(folder: string): Promise<readonly string[]> {
   return paths.filter((_, index) => judged[index]);
 }
 
-/** The published layout has the denoiser's configuration and weights at its top. */
+/** The published layout has the denoiser's configuration and weights at its top; what the studio brings has its record from the beginning. */
 async function isCheckpoint(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch((): string[] => []);
-  return names.includes("config.json") && names.some((name) => /^diffusion_pytorch_model.*\.safetensors(\.index\.json)?$/.test(name));
+  return names.includes(".model-store") || names.includes("config.json") && names.some((name) => /^diffusion_pytorch_model.*\.safetensors(\.index\.json)?$/.test(name));
 }
 
 export async function isFolder(path: string): Promise<boolean> {

@@ -26,16 +26,20 @@ const quickLook = (folder: string): Promise<ModelInspection> => {
 };
 
 function store(demoFolder = demo, list: string[] = [], engine: "real" | "quick" = "quick"): { readonly models: Models; readonly folders: () => readonly string[] } {
+  const data = temporaryFolder();
   let folders: readonly string[] = list;
   const [models, close] = createModels({
     demoFolder,
+    storeFolder: () => join(data, "checkpoints"),
+    transfers: { list: () => [] },
+    names: () => ({}),
     folders: () => folders,
     changeFolders: (changed) => {
       folders = changed;
       return Promise.resolve();
     },
     python: () => Promise.resolve(join(root, ".runtime", "bin", "python3")),
-    dataFolder: temporaryFolder(),
+    dataFolder: data,
     logger: silentLogger,
     ...(engine === "quick" ? { inspect: quickLook } : {}),
   });
