@@ -14,7 +14,7 @@ function setUp(script: string): void {
   mkdirSync(join(installation, "build", "setup"), { recursive: true });
   writeFileSync(join(installation, "build", "setup", "main.mjs"), script);
 }
-const repair = async (onStep: (step: string) => void = () => undefined, signal = new AbortController().signal): Promise<void> => repairRuntime({ override: null, installation }, onStep, signal);
+const repair = async (onStep: (step: string) => void = () => undefined, signal = new AbortController().signal): Promise<void> => repairRuntime({ override: null, installation, installed: join(installation, "runtimes") }, onStep, signal);
 const faultOf = async (promise: Promise<void>): Promise<unknown> => promise.then(() => "repaired", (error: unknown) => (error instanceof FaultError ? error.fault : error));
 
 test("runs the checkout's set-up and tells its steps", async () => {
@@ -33,7 +33,7 @@ test("a set-up that fails says why, in its own words", async () => {
 test("without a checkout, or with a runtime of the user's own, it is refused", async () => {
   expect(await faultOf(repair())).toMatchObject({ code: "REPAIR_NOT_HERE" });
   setUp("process.exit(0)");
-  expect(await faultOf(repairRuntime({ override: "/somewhere", installation }, () => undefined, new AbortController().signal))).toMatchObject({ code: "REPAIR_NOT_HERE" });
+  expect(await faultOf(repairRuntime({ override: "/somewhere", installation, installed: "" }, () => undefined, new AbortController().signal))).toMatchObject({ code: "REPAIR_NOT_HERE" });
 });
 
 test("ends with the studio, and leaves no process", async () => {

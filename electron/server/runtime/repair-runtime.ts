@@ -12,16 +12,15 @@ const MOST_REMEMBERED_LINES = 20;
 const STOP = { politeMilliseconds: 0, firmMilliseconds: 5_000 } as const;
 
 /**
- * Puts the Python runtime in order with whatever made it: in a checkout that is its set-up script, which is run again. An installed program's own runtime manager
- * takes the same place. Takes minutes when packages are fetched; a repair that is cut off is done again at the next start.
+ * Puts a checkout's Python runtime in order by its set-up script, which is run again; that of an installed program is the runtime manager's. Takes minutes when
+ * packages are fetched; a repair that is cut off is done again at the next start.
  * @throws FaultError REPAIR_NOT_HERE, REPAIR_FAILED, or the signal's reason
  */
 export async function repairRuntime(places: RuntimePlaces, onStep: (step: string) => void, signal: AbortSignal): Promise<void> {
-  const script = join(places.installation, "build", "setup", "main.mjs");
-  if (places.override !== null || !(await isThere(script))) throw notHere();
+  if (places.override !== null || !(await hasSetUp(places))) throw notHere();
   signal.throwIfAborted();
   // In the desktop program this is Electron, which is asked to be plain Node.
-  const program = await startProgram({ command: process.execPath, args: [script, "--repair"], env: { ...cleanEnvironment(process.env), ELECTRON_RUN_AS_NODE: "1" } });
+  const program = await startProgram({ command: process.execPath, args: [setUpOf(places), "--repair"], env: { ...cleanEnvironment(process.env), ELECTRON_RUN_AS_NODE: "1" } });
   const onAbort = (): void => void program.stop(STOP);
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
@@ -55,9 +54,12 @@ function notHere(): FaultError {
   return new FaultError({ code: "REPAIR_NOT_HERE", what: "The program cannot be repaired here.", why: "Its Python environment was not made by the set-up of a checkout.", hint: "Install Avatar Studio again, or correct AVATAR_STUDIO_RUNTIME if it is set." });
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
+/** Whether this is a checkout, which makes its runtime itself. */
+export async function hasSetUp(places: RuntimePlaces): Promise<boolean> {
+  return access(setUpOf(places)).then(
     () => true,
     () => false,
   );
 }
+
+const setUpOf = ({ installation }: RuntimePlaces): string => join(installation, "build", "setup", "main.mjs");

@@ -18,6 +18,7 @@ test("chosen cards are named by UUID; none means none", () => {
 
 test("the end of a worker is told in words", () => {
   expect(faultOfEnd({ code: null, signal: "SIGKILL" }, "")).toMatchObject({ code: "ENGINE_KILLED" });
+  expect(faultOfEnd({ code: 4, signal: null }, "")).toMatchObject({ code: "DEVICE_LOST" });
   expect(faultOfEnd({ code: 1, signal: null }, "Traceback\n\nRuntimeError: no\n\n")).toMatchObject({ code: "ENGINE_ENDED", why: "It ended with status 1. Its last words: RuntimeError: no" });
   expect(faultOfEnd({ code: null, signal: "SIGSEGV" }, "")).toMatchObject({ why: "It ended by the signal SIGSEGV." });
 });

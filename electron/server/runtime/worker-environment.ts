@@ -23,7 +23,7 @@ export function workerEnvironment(environment: NodeJS.ProcessEnv, choices: Worke
     TORCHINDUCTOR_CACHE_DIR: cache("inductor"),
     TRITON_CACHE_DIR: cache("triton"),
     CUDA_CACHE_PATH: cache("cuda"),
-    ...(choices.networkAllowed ? {} : { HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" }),
+    ...(choices.networkAllowed ? {} : { LIVE_AVATAR_OFFLINE: "1", HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" }),
     HF_HUB_DISABLE_TELEMETRY: "1",
   });
 }

@@ -49,6 +49,8 @@ export interface WorkerSupervisor {
   readonly restart: () => void;
   /** Whether the worker was started with other choices than those of now. */
   readonly isOutdated: () => boolean;
+  /** Another runtime is there: the worker is outdated whatever its choices. */
+  readonly outdate: () => void;
   /** What the worker's client learned. */
   readonly report: (event: { readonly kind: "hello"; readonly engineVersion: string; readonly heartbeatSeconds: number } | { readonly kind: "heard"; readonly proven: boolean } | { readonly kind: "activity"; readonly activity: Activity } | { readonly kind: "unusable"; readonly fault: Fault }) => void;
   /** The newest lines of the worker's log. */
@@ -150,6 +152,7 @@ export function createWorkerSupervisor(dependencies: SupervisorDependencies): re
     start: () => handle({ kind: "start" }),
     restart: () => handle({ kind: "stop", startAgain: true }),
     isOutdated: () => startedWith !== null && startedWith !== JSON.stringify(dependencies.choices()),
+    outdate: () => (startedWith = ""),
     report: handle,
     lastWords: () => lastWords,
   };
