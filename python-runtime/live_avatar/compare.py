@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from live_avatar.checkpoint.fingerprint import file_sha256
 from live_avatar.clip_hash import clip_hashes, fresh_count
+from live_avatar.clip_weights import weights_of_clips, with_weights
 from live_avatar.geometry import LatentShape
 from live_avatar.job_folder import FinishedClip, JobFolder
 from live_avatar.media.playlist import INIT_NAME, clip_name
@@ -66,13 +67,14 @@ class Comparer:
     def __init__(self) -> None:
         self._remembered: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def compare(self, job: RenderJob, weights: str | None) -> Comparison:
+    def compare(self, job: RenderJob, weights: str | None, accepted: Collection[str] = ()) -> Comparison:
         """Say what a render of ``job`` would keep. Changes nothing; a render may be at work in the folder meanwhile.
 
         A clip's file counts if it has the right size; the render reads it and may find it damaged.
 
         Args:
             weights: the pipeline's fingerprint; ``None`` takes the weights of the earlier render.
+            accepted: fingerprints that finished clips may have instead.
 
         Raises:
             UserError: any fault of an input or a setting.
@@ -81,10 +83,14 @@ class Comparer:
         take = self._identify(job)
         folder = JobFolder(job.folder)
         before = folder.previous_job() or {}
-        now = take.record(weights if weights is not None else str(before.get("weights")))
-        described = list(take.describe_clips())
-        expected = clip_hashes(take.common(now["weights"]), described)
         found = folder.recorded()
+        if weights is None:
+            weights = str(before.get("weights"))
+            accepted = [clip.weights for clip in found if clip.weights]
+        per_clip = weights_of_clips(found, before.get("weights"), weights, accepted, take.clips)
+        now = take.record(per_clip[0])
+        described = with_weights(list(take.describe_clips()), per_clip)
+        expected = clip_hashes(take.common(now["weights"]), described)
         same = fresh_count(expected, [clip.content_hash for clip in found])
         same_sound_format = before.get("viewer_format", now["viewer_format"]) == now["viewer_format"]
         fresh = _whole_files(job.folder, found[:same]) if same_sound_format else 0
@@ -97,6 +103,9 @@ class Comparer:
             reasons = ["missing_file"]
         else:
             reasons = _reasons(before, now, found, described, fresh)
+            if reasons == ["engine"] and 0 < fresh < len(found):
+                recorded = found[fresh].weights or before.get("weights")
+                reasons = ["weights"] if recorded != per_clip[fresh] else reasons
         return Comparison(take.clips, fresh, 0 if state is None else state.clips, tuple(reasons))
 
     def _identify(self, job: RenderJob) -> TakeIdentity:

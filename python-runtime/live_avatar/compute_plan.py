@@ -33,6 +33,7 @@ class ComputePlan:
         graphs: capture passes as CUDA graphs.
         last_step: whether the last denoising step is run; without it the picture is a little less clean, and sooner.
         text_encoder: where it computes, and in what form.
+        keep_primed: keep the decoder as the last portrait leaves it, for the next take with that portrait.
     """
 
     engine: Engine
@@ -47,6 +48,7 @@ class ComputePlan:
     graphs: bool = True
     last_step: LastStep = "run"
     text_encoder: EncoderPlace = "device"
+    keep_primed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -66,3 +68,8 @@ class ComputePlan:
             self.text_encoder == "int8",
         )
         return "flat " + " ".join(map(str, parts))
+
+    @property
+    def loading(self) -> tuple[object, ...]:
+        """What of the plan decides which weights are in memory, and where. The rest is put together around them."""
+        return (self.engine, self.weights, self.vae, self.placement, self.text_encoder == "int8")

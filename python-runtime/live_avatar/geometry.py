@@ -162,6 +162,11 @@ class LatentShape:
         """Tokens the ring cache holds per step and layer."""
         return self.clip_latent_frames * self.frame_tokens
 
+    def visible_tokens(self, block: int) -> int:
+        """Cache rows that block ``block`` may see once it has written its own: conditions and the filled ring."""
+        filled = (block + 1) * self.block_tokens
+        return self.condition_tokens + min(filled, self.ring_tokens)
+
     @property
     def motion_tokens(self) -> int:
         """Motion tokens: 1 frame at full grid, 2 at half, 16 at quarter resolution (spec 2.7)."""

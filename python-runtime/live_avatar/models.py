@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,14 +12,15 @@ from live_avatar.checkpoint.config import DitConfig
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.tensors import Progress, Transform, load_strict, open_safetensors_set, open_weights
 from live_avatar.model.transformer import CausalAvatarTransformer
+from live_avatar.network_part import NetworkPart
 from live_avatar.vae import VideoVae
 
 if TYPE_CHECKING:
     from live_avatar.audio_features import AudioFeatureExtractor
+    from live_avatar.denoiser import Denoiser
     from live_avatar.fast.weight_cache import CacheSettings
     from live_avatar.fast.weight_only import SmallForm
     from live_avatar.pipeline import Weights
-    from live_avatar.session import Denoiser
     from live_avatar.text import TextEncoder
 
 
@@ -33,13 +35,26 @@ def load_transformer(
     device: torch.device,
     transform: Transform | None = None,
     progress: Progress | None = None,
+    part: NetworkPart | None = None,
 ) -> CausalAvatarTransformer:
-    """The denoiser; ``transform`` sees every weight on its way in (LoRA merge), ``progress`` bytes done and all."""
+    """The denoiser; ``transform`` sees every weight on its way in (LoRA merge), ``progress`` bytes done and all.
+
+    Of a ``part`` only its own weights are loaded; the others stay on the meta device.
+    """
     source = open_safetensors_set(layout.transformer_files)
     config = DitConfig.read(layout.config, source.shapes())
+    part = part or NetworkPart.whole(config)
     with torch.device("meta"):
-        transformer = CausalAvatarTransformer(config)
-    load_strict(transformer, source, dtype=dtype, device=device, transform=transform, progress=progress)
+        transformer = CausalAvatarTransformer(config, part.span)
+    load_strict(
+        transformer,
+        source,
+        dtype=dtype,
+        device=device,
+        transform=transform,
+        progress=progress,
+        only=partial(part.has, config),
+    )
     return transformer.requires_grad_(False).eval()
 
 
@@ -48,23 +63,25 @@ def load_denoiser(
     cache: CacheSettings | None = None,
     progress: Progress | None = None,
     warn: Callable[[str, str], None] | None = None,
+    part: NetworkPart | None = None,
 ) -> Denoiser:
     """The denoiser as the plan wants it, its LoRA merged.
 
     Args:
+        part: what of it is loaded; ``None`` for all. The plan's number of resident layers counts those of the part.
         cache: where prepared weights are kept; ``None`` for the user's cache.
         warn: told (code, text) of what went wrong without stopping the load.
     """
     layout, lora, device, plan = weights.layout, weights.lora, weights.device, weights.plan
     if plan.engine == "plain":
         merge = None if lora is None else lora.merge
-        return load_transformer(layout, weights.precisions.denoiser, device, transform=merge, progress=progress)
+        return load_transformer(layout, weights.precisions.denoiser, device, merge, progress, part)
     from live_avatar.fast.assembly import FastSettings, fast_transformer
     from live_avatar.fast.loading import load_fast_transformer
     from live_avatar.fast.weight_cache import CacheSettings
 
     network, layers = load_fast_transformer(
-        layout, lora, plan.weights, device, plan.placement, progress, cache=cache or CacheSettings(), warn=warn
+        layout, lora, plan.weights, device, plan.placement, progress, part, cache=cache or CacheSettings(), warn=warn
     )
     return fast_transformer(network, FastSettings.of_plan(plan), layers)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from live_avatar.checkpoint.layout import CheckpointLayout
     from live_avatar.checkpoint.lora import LoraFile
     from live_avatar.checkpoint.tensors import Progress
+    from live_avatar.denoiser import Denoiser
+    from live_avatar.distributed.hired import RankStatus
     from live_avatar.fast.weight_cache import CacheSettings
     from live_avatar.fast.weight_only import SmallForm
     from live_avatar.numerics import Precisions
+    from live_avatar.portrait import Portrait
+    from live_avatar.portrait_conditions import PortraitConditions, PortraitMemory
     from live_avatar.prompt_cache import PromptCache
-    from live_avatar.session import Denoiser
+    from live_avatar.session import Conditions, Draws, Session, SessionSettings
     from live_avatar.text import TextEncoder
     from live_avatar.vae import VideoVae
     from live_avatar.vae.block_decoder import BlockDecoder
@@ -59,13 +63,26 @@ class PipelineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsIdentity:
+    """Which weights: their files, whether a LoRA is merged in, and the kind of device."""
+
+    files: str
+    with_lora: bool
+    device: str
+
+    def fingerprint(self, numerics: str) -> str:
+        """Identity of the weights and of their arithmetic (:attr:`ComputePlan.numerics`)."""
+        return hashlib.sha256(f"{self.files} {self.with_lora} {numerics} {self.device}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """What would be loaded.
 
     Attributes:
         lora: its file, or ``None``.
         plan: how they compute.
-        fingerprint: identity of all weights and of their arithmetic; part of every clip's content hash.
+        identity: of all of them, whatever they are computed with.
     """
 
     layout: CheckpointLayout
@@ -73,7 +90,12 @@ class Weights:
     device: torch.device
     plan: ComputePlan
     precisions: Precisions
-    fingerprint: str
+    identity: WeightsIdentity
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the weights and of their arithmetic; part of every clip's content hash."""
+        return self.identity.fingerprint(self.plan.numerics)
 
 
 def identify_weights(options: PipelineOptions) -> Weights:
@@ -93,8 +115,8 @@ def identify_weights(options: PipelineOptions) -> Weights:
     precisions = precisions_of(plan)
     lora = None if options.lora is None else _checked_lora(layout, options.lora)
     files = layout.files if lora is None else (*layout.files, lora.path)
-    described = f"{weights_fingerprint(files)} {lora is not None} {plan.numerics} {device.type}"
-    return Weights(layout, lora, device, plan, precisions, hashlib.sha256(described.encode()).hexdigest())
+    identity = WeightsIdentity(weights_fingerprint(files), lora is not None, device.type)
+    return Weights(layout, lora, device, plan, precisions, identity)
 
 
 class Pipeline:
@@ -105,7 +127,8 @@ class Pipeline:
         lora_path: the LoRA that is merged in, or ``None``.
         denoiser, vae: the networks; decoder: the decoding half of the VAE, as a take uses it.
         device, plan, precisions: where and how they compute.
-        weights_fingerprint: identity of all weights and precisions; part of every clip's content hash.
+        identity: of the weights, whatever they are computed with.
+        accepted_weights: fingerprints that finished clips may have instead: of other arithmetic within the same wishes.
     """
 
     def __init__(
@@ -118,7 +141,7 @@ class Pipeline:
         device: torch.device,
         plan: ComputePlan,
         precisions: Precisions,
-        weights_fingerprint: str,
+        identity: WeightsIdentity,
     ) -> None:
         self.layout = layout
         self.lora_path = lora_path
@@ -128,11 +151,13 @@ class Pipeline:
         self.device = device
         self.plan = plan
         self.precisions = precisions
-        self.weights_fingerprint = weights_fingerprint
+        self.identity = identity
+        self.accepted_weights: frozenset[str] = frozenset()
         self._text: TextEncoder | None = None
         self._speech: AudioFeatureExtractor | None = None
         self._prompts: dict[str, Tensor] = {}
         self._kept_prompts: PromptCache | None = None
+        self._portraits: PortraitMemory | None = None
 
     @classmethod
     def load(cls, options: PipelineOptions, on_event: EventSink | None = None) -> Pipeline:
@@ -143,6 +168,7 @@ class Pipeline:
         """
         from live_avatar.models import load_denoiser, load_vae
         from live_avatar.vae.block_decoder import make_decoder
+        from live_avatar.vae.fast_encoder import speed_up_encoder
 
         def report(done: int, text: str, code: str) -> None:
             if on_event is not None:
@@ -161,6 +187,8 @@ class Pipeline:
         report(_LOAD_VAE_AT, "Loading the picture codec", "CODEC_LOADING")
         vae = load_vae(weights.layout, weights.precisions.vae, weights.device)
         fast = weights.plan.engine == "flat" and weights.device.type == "cuda"
+        if fast:
+            speed_up_encoder(vae)
         decoder = make_decoder(vae, "fast" if fast else "plain", note=lambda note: warn("DECODER_FALLBACK", note))
         report(_LOAD_TOTAL, "The model is loaded", "MODEL_LOADED")
         path = None if weights.lora is None else weights.lora.path
@@ -173,8 +201,53 @@ class Pipeline:
             weights.device,
             weights.plan,
             weights.precisions,
-            weights.fingerprint,
+            weights.identity,
         )
+
+    @property
+    def weights_fingerprint(self) -> str:
+        """Identity of all weights and precisions; part of every clip's content hash."""
+        return self.identity.fingerprint(self.plan.numerics)
+
+    def new_session(self, settings: SessionSettings, conditions: Conditions, draws: Draws) -> Session:
+        """A take on these networks; the one before is over."""
+        from live_avatar.session import Session
+
+        return Session(self.denoiser, self.decoder, settings, conditions, draws)
+
+    def ranks(self) -> Sequence[RankStatus]:
+        """What the processes do that compute with this one: none."""
+        return ()
+
+    def close(self) -> None:
+        """End what would not end with this object: nothing."""
+
+    def replan(self, plan: ComputePlan) -> None:
+        """Compute otherwise with the weights that are in memory. No session of before may go on.
+
+        Args:
+            plan: its :attr:`ComputePlan.loading` has to be that of the plan in force.
+        """
+        if plan.loading != self.plan.loading:
+            raise ValueError("the plan needs other weights in memory")
+        if plan.text_encoder != self.plan.text_encoder:
+            self._text = self._kept_prompts = None
+        if plan.keep_primed != self.plan.keep_primed:
+            self._portraits = None
+        before, self.plan = self.plan, plan
+        if plan.engine == "plain":
+            return
+        from live_avatar.fast.assembly import FastSettings, fast_transformer
+        from live_avatar.fast.transformer import FastTransformer
+
+        settings = FastSettings.of_plan(plan)
+        if settings == FastSettings.of_plan(before):
+            return
+        assert isinstance(self.denoiser, FastTransformer)
+        network, layers = self.denoiser.network, self.denoiser.layers
+        # Its graphs and caches first: both at once might not fit.
+        del self.denoiser
+        self.denoiser = fast_transformer(network, settings, layers)
 
     def encode_prompts(self, texts: Iterable[str], on_event: EventSink | None = None) -> dict[str, Tensor]:
         """Text encoder outputs [L, text_dim] of the given cleaned prompts.
@@ -228,6 +301,14 @@ class Pipeline:
             identity = text_encoder_identity(self.layout, self.precisions.denoiser, self._text_device, self._text_form)
             self._kept_prompts = PromptCache(identity)
         return self._kept_prompts
+
+    def portrait(self, portrait: Portrait) -> PortraitConditions:
+        """The conditions that a portrait gives; those of the last one are remembered."""
+        from live_avatar.portrait_conditions import PortraitMemory
+
+        if self._portraits is None:
+            self._portraits = PortraitMemory(self.vae, self.decoder, keep_primed=self.plan.keep_primed)
+        return self._portraits.conditions(portrait)
 
     def speech(self) -> AudioFeatureExtractor:
         """The speech feature extractor, loaded on first use."""

@@ -20,18 +20,30 @@ from live_avatar.audio_conditions import BlockFeatures
 from live_avatar.checkpoint.fingerprint import file_sha256
 from live_avatar.clip_encoder import ClipEncoder
 from live_avatar.clip_hash import clip_hashes
+from live_avatar.clip_weights import weights_of_clips, with_weights
 from live_avatar.errors import Cancelled, UserError
-from live_avatar.events import BlockEvent, ClipEvent, DoneEvent, EventSink, StageEvent, StateEvent, WarningEvent
+from live_avatar.events import (
+    BlockEvent,
+    ClipEvent,
+    DoneEvent,
+    EventSink,
+    PictureEvent,
+    StageEvent,
+    StateEvent,
+    WarningEvent,
+)
+from live_avatar.fast.cache_forms import in_cache_form
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.job_folder import FinishedClip, JobFolder
 from live_avatar.last_step import without_last_step
 from live_avatar.media.join import join_segments
+from live_avatar.media.newest_picture import PICTURE_NAME, write_picture
 from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
-from live_avatar.media.segments import SegmentInfo, SegmentWriter
+from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
 from live_avatar.noise import SeededDraws
 from live_avatar.numerics import device_memory
 from live_avatar.pipeline import Pipeline
-from live_avatar.portrait import motion_latents, reference_latent
+from live_avatar.portrait import Portrait
 from live_avatar.pose_video import PoseVideo
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.sampler import make_schedule
@@ -40,6 +52,9 @@ from live_avatar.state_store import StateFile, StateStore
 from live_avatar.take_identity import changed_parts, clip_parts
 from live_avatar.take_inputs import TakeInputs, read_inputs
 
+_NUMBERS_CHANGED = (
+    "The finished clips were computed with other numbers than are used now, within what was asked for. They stay."
+)
 # Clips that the pace is told over.
 _PACE_CLIPS = 8
 
@@ -76,6 +91,10 @@ class RenderRun:
         self._awaited: list[_Timing] = []
         self._generated_frames = 0
         self._parts: list[tuple[str, str]] = []
+        self._weights: list[str] = []
+        self._contexts: dict[str, Tensor] = {}
+        # Frames of the newest block's picture on disk, from the thread that compresses.
+        self._pictures: deque[int] = deque(maxlen=1)
         self._paces: deque[tuple[int, float]] = deque(maxlen=_PACE_CLIPS)
         # Clips after which a state is kept even when others are thinned out.
         self._pinned: int | None = None
@@ -83,15 +102,24 @@ class RenderRun:
     def run(self) -> RenderResult:
         """Do all of it; see :func:`live_avatar.render.render`."""
         inputs = self._read_inputs()
+        with inputs.viewer:
+            return self._render(inputs)
+
+    def _render(self, inputs: TakeInputs) -> RenderResult:
         self._check_stop()
         clips = list(inputs.take.describe_clips())
-        expected = clip_hashes(inputs.take.common(self.pipeline.weights_fingerprint), clips)
+        self._weights = self._weights_of_clips(len(clips))
+        expected = clip_hashes(inputs.take.common(self._weights[0]), with_weights(clips, self._weights))
         self._parts = [clip_parts(clip) for clip in clips]
         writer, fresh = self._open_folder(inputs, expected)
+        if self._weights_settled(inputs, len(fresh)):
+            expected = clip_hashes(inputs.take.common(self._weights[0]), with_weights(clips, self._weights))
         self.states.keep_only(self.folder.recorded_hashes())
         with writer:
             self._report_reused(inputs, fresh)
             if len(fresh) < inputs.take.clips:
+                if fresh and self._weights[len(fresh) - 1] != self.pipeline.weights_fingerprint:
+                    self._warn("NUMBERS_CHANGED", _NUMBERS_CHANGED)
                 self._generate(inputs, expected, writer, len(fresh))
             else:
                 count = inputs.take.clips
@@ -99,22 +127,45 @@ class RenderRun:
                 self.emit(StageEvent("resume", 1, 1, text, "ALL_CLIPS_FINISHED", {"clips": count}))
         write_playlist(self.folder.path, self._finished, self.job.infer_frames, complete=True)
         self.states.thin()
+        (self.folder.path / PICTURE_NAME).unlink(missing_ok=True)
         if self.job.output is not None:
             self._join(inputs, self.job.output)
         return self._result(inputs, len(fresh))
 
     def _read_inputs(self) -> TakeInputs:
         self.emit(StageEvent("audio", 0, 1, "Preparing the sound", "SOUND_PREPARING"))
-        inputs = read_inputs(self.job, self.folder.path)
+        inputs = read_inputs(self.job, self.folder.path, self._begin_portrait)
         seconds = round(inputs.take.frames / FRAMES_PER_SECOND, 2)
         self.emit(StageEvent("audio", 1, 1, f"{seconds:.2f} s of sound", "SOUND_PREPARED", {"seconds": seconds}))
         for code, text in (*inputs.portrait.notes, *inputs.sounds.warnings):
             self._warn(code, text)
         return inputs
 
+    def _begin_portrait(self, portrait: Portrait) -> None:
+        """Let a card work on the portrait while the processor prepares the sound, if it will be needed surely."""
+        if self.pipeline.device.type == "cuda" and self.folder.previous_job() is None:
+            self.pipeline.portrait(portrait)
+
+    def _weights_of_clips(self, clips: int) -> list[str]:
+        """What each clip was, or will be, made with: numbers may change within a take (:mod:`clip_weights`)."""
+        before, recorded = self.folder.previous_job() or {}, self.folder.recorded()
+        now, accepted = self.pipeline.weights_fingerprint, self.pipeline.accepted_weights
+        return weights_of_clips(recorded, before.get("weights"), now, accepted, clips)
+
+    def _weights_settled(self, inputs: TakeInputs, fresh: int) -> bool:
+        """Whether clips that were to stay, but turned out damaged, get the weights of now as all new ones do."""
+        now, first = self.pipeline.weights_fingerprint, self._weights[0]
+        settled = [*self._weights[:fresh], *[now] * (len(self._weights) - fresh)]
+        if settled == self._weights:
+            return False
+        self._weights = settled
+        if settled[0] != first:
+            self.folder.write_job(inputs.take.record(settled[0]))
+        return True
+
     def _open_folder(self, inputs: TakeInputs, expected: list[str]) -> tuple[SegmentWriter, list[FinishedClip]]:
         """The writer of segments, and the clips of an earlier run that can stay."""
-        now = inputs.take.record(self.pipeline.weights_fingerprint)
+        now = inputs.take.record(self._weights[0])
         before = self.folder.previous_job()
         if before is not None:
             changed = changed_parts(before, now)
@@ -130,16 +181,19 @@ class RenderRun:
             fresh = []
         # Only now, so that the record of the job is at all times that of the clips on disk.
         self.folder.write_job(now)
-        arguments = (self.folder.path, inputs.portrait.width, inputs.portrait.height, inputs.sounds.viewer)
+        writer = SegmentWriter(self.folder.path, inputs.portrait.width, inputs.portrait.height, inputs.viewer.path)
+        if not (self.folder.path / INIT_NAME).is_file():
+            return writer, fresh
         try:
-            return SegmentWriter(*arguments), fresh
+            writer.open()
         except UserError as error:
             if error.code != "SEGMENT_FORMAT_CHANGED":
                 raise
-        # Old segments do not play after the new beginning, though their pictures may be the same.
-        self.folder.forget_clips()
-        (self.folder.path / INIT_NAME).unlink()
-        return SegmentWriter(*arguments), []
+            # Old segments do not play after the new beginning, though their pictures may be the same.
+            self.folder.forget_clips()
+            (self.folder.path / INIT_NAME).unlink()
+            fresh = []
+        return writer, fresh
 
     def _report_reused(self, inputs: TakeInputs, fresh: list[FinishedClip]) -> None:
         self._finished = [clip.frames for clip in fresh]
@@ -149,18 +203,18 @@ class RenderRun:
 
     def _generate(self, inputs: TakeInputs, expected: list[str], writer: SegmentWriter, fresh: int) -> None:
         """Generate from the nearest saved state on; clips before ``fresh`` are not written again."""
-        session = self._session(inputs)
         take = inputs.take
+        # A large text encoder and the caches of a session may not fit beside each other.
+        nearest = self.states.find(expected, at_most=fresh)
+        self._read_prompts(inputs, 0 if nearest is None else nearest.clips)
+        session = self._session(inputs)
         state = self._restore(session, expected, fresh)
         start = 0 if state is None else state.clips
         self._pinned = fresh
         self._report_start(start, fresh, take.clips)
         clip_blocks = inputs.shape.clip_blocks
-        texts = take.prompts.between(start * clip_blocks, take.clips * clip_blocks)
-        contexts = self.pipeline.encode_prompts(texts, self.emit)
-        session.conditions.context = contexts.__getitem__
         self._check_stop()
-        with ClipEncoder(writer) as encoder:
+        with ClipEncoder(writer, self._keep_picture) as encoder:
             for clip in range(start, take.clips):
                 try:
                     self._generate_clip(session, inputs, expected, encoder if clip >= fresh else None, clip)
@@ -194,6 +248,7 @@ class RenderRun:
             if encoder is not None:
                 encoder.add(pictures, frames)
                 self._collect(inputs, expected, encoder.finished())
+                self._tell_picture(clip)
             else:
                 # Nobody looks at them, but the next block is not to be begun before they are there.
                 pictures.take()
@@ -203,6 +258,16 @@ class RenderRun:
         if encoder is not None:
             self._awaited.append(_Timing(clip, time.monotonic() - started))
             encoder.end()
+
+    def _keep_picture(self, frame: int, picture: Frame) -> None:
+        """Put a picture of a block where it can be looked at before its clip is done. Called by the encoder."""
+        write_picture(self.folder.path / PICTURE_NAME, picture)
+        self._pictures.append(frame)
+
+    def _tell_picture(self, clip: int) -> None:
+        if self._pictures:
+            path = self.folder.path / PICTURE_NAME
+            self.emit(PictureEvent(clip, self._pictures.popleft(), str(path)))
 
     def _collect(self, inputs: TakeInputs, expected: list[str], segments: list[SegmentInfo]) -> None:
         """Record clips that came onto the disk and tell about them."""
@@ -215,6 +280,7 @@ class RenderRun:
                 segment.sha256,
                 segment.bytes,
                 *self._parts[segment.index],
+                weights="" if self._weights[segment.index] == self._weights[0] else self._weights[segment.index],
             )
             self.folder.add_clip(clip)
             self._finished.append(clip.frames)
@@ -224,12 +290,13 @@ class RenderRun:
     def _session(self, inputs: TakeInputs) -> Session:
         pipeline, job = self.pipeline, self.job
         self.emit(StageEvent("portrait", 0, 1, "Reading the portrait", "PORTRAIT_READING"))
-        pixels = inputs.portrait.pixels
+        portrait = pipeline.portrait(inputs.portrait)
         conditions = Conditions(
-            reference=reference_latent(pipeline.vae, pixels),
-            motion=motion_latents(pipeline.vae, pixels),
+            reference=portrait.reference,
+            motion=portrait.motion,
+            primed=portrait.primed,
             prompt=inputs.take.prompts.at,
-            context=_no_context,
+            context=self._context,
             audio=BlockFeatures(inputs.sounds.tracks, pipeline.speech, self._tell_segment),
             pose=None if job.pose_video is None else PoseVideo(job.pose_video, inputs.shape, pipeline.vae),
             routing=None if inputs.regions is None else inputs.regions.routing,
@@ -246,13 +313,27 @@ class RenderRun:
             packed=pipeline.plan.steps == "packed",
             blocks=_blocks_of(inputs),
         )
-        return Session(pipeline.denoiser, pipeline.decoder, settings, conditions, SeededDraws(job.base_seed))
+        return pipeline.new_session(settings, conditions, SeededDraws(job.base_seed))
+
+    def _read_prompts(self, inputs: TakeInputs, start: int) -> None:
+        """Encode the prompts of the clips from ``start`` on."""
+        clip_blocks = inputs.shape.clip_blocks
+        texts = inputs.take.prompts.between(start * clip_blocks, inputs.take.clips * clip_blocks)
+        self._contexts = self.pipeline.encode_prompts(texts, self.emit)
+        self._check_stop()
+
+    def _context(self, text: str) -> Tensor:
+        """Of a prompt; of one that only an earlier state than expected needs, it is computed now."""
+        if text not in self._contexts:
+            self._contexts |= self.pipeline.encode_prompts([text], self.emit)
+        return self._contexts[text]
 
     def _restore(self, session: Session, expected: list[str], fresh: int) -> StateFile | None:
         """Continue the session from the newest usable state that is not past the first clip to make."""
         while (state := self.states.find(expected, at_most=fresh)) is not None:
             try:
-                session.restore(self.states.load(state))
+                saved = self.states.load(state)
+                session.restore(in_cache_form(saved, session.cache_dtype))
                 return state
             except UserError as error:
                 if error.code != "STATE_DAMAGED":
@@ -294,7 +375,7 @@ class RenderRun:
         join_segments(
             self.folder.path,
             output,
-            inputs.sounds.viewer,
+            inputs.viewer.path(),
             overwrite=self.job.overwrite,
             progress=progress,
         )
@@ -367,7 +448,3 @@ def _blocks_of(inputs: TakeInputs) -> int:
     """Blocks of the whole take."""
     last = inputs.take.clips - 1
     return last * inputs.shape.clip_blocks + inputs.take.clip_blocks(last)
-
-
-def _no_context(text: str) -> Tensor:
-    raise ValueError(f"the prompt {text!r} was not encoded")

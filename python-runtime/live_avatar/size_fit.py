@@ -9,12 +9,11 @@ from live_avatar.errors import UserError
 from live_avatar.footprint import MemoryUse, ModelSizes
 from live_avatar.geometry import SIZE_MULTIPLE, LatentShape, choose_output_size
 from live_avatar.machine import Machine
-from live_avatar.take import Precision
 
 if TYPE_CHECKING:
-    from live_avatar.compute_plan import LastStep
+    from live_avatar.compute_plan import ComputePlan
     from live_avatar.fast.planner import CardPlan
-    from live_avatar.fast.rungs import Card, Take
+    from live_avatar.fast.rungs import Card, Take, Wishes
 
 
 def largest_size(
@@ -42,26 +41,26 @@ def plan_on_card(
     image: tuple[int, int],
     infer_frames: int,
     sample_steps: int,
-    precision: Precision,
-    last_step: LastStep,
-    live: bool,
+    wishes: Wishes,
+    loaded: ComputePlan | None = None,
 ) -> CardPlan:
-    """The way a card computes pictures of ``size``.
+    """The way a card computes pictures of ``size``; ``loaded``: see :func:`live_avatar.fast.planner.plan_for_card`.
 
     Raises:
-        UserError: ``SIZE_TOO_LARGE_FOR_MEMORY``, ``MEMORY_TOO_SMALL``.
+        UserError: ``CHOICE_DOES_NOT_FIT``, ``SIZE_TOO_LARGE_FOR_MEMORY``, ``MEMORY_TOO_SMALL``.
     """
     from live_avatar.fast.planner import fits_somehow, plan_for_card
-    from live_avatar.fast.rungs import Take, Wishes, leanest
-
-    wishes = Wishes(precision, last_step, live)
+    from live_avatar.fast.rungs import Take, leanest
 
     def take_of(width: int, height: int) -> Take:
         return Take(sizes, LatentShape.of_picture(width, height, infer_frames), sample_steps)
 
-    found = plan_for_card(take_of(*size), card, wishes)
+    found = plan_for_card(take_of(*size), card, wishes, loaded)
     if found is not None:
         return found
+    if wishes.forced:
+        _refuse_choice(take_of(*size), card, wishes)
+        wishes = wishes.lifted()
     needed = leanest(take_of(*size), card, wishes).memory
     if needed.peak > card.free:
         what, there = f"at least {needed.peak / 1e9:.1f} GB of the card", f"{card.free / 1e9:.1f} GB may be used"
@@ -85,6 +84,36 @@ def plan_on_card(
         f"They need {what} even with everything streamed that can be; {there}.",
         f'The largest that fits with this portrait is --size "{largest[0]}*{largest[1]}".',
         field="size",
+    )
+
+
+def _refuse_choice(take: Take, card: Card, wishes: Wishes) -> None:
+    """Say that the forced choices are at fault, if they are.
+
+    Raises:
+        UserError: ``CHOICE_DOES_NOT_FIT``.
+    """
+    from live_avatar.fast.planner import plan_for_card
+    from live_avatar.fast.rungs import leanest
+
+    other = plan_for_card(take, card, wishes.lifted())
+    if other is None:
+        return
+    needed = leanest(take, card, wishes).memory
+    words = " and ".join(text for _, text in wishes.forced)
+    lack = (
+        f"it needs at least {needed.peak / 1e9:.1f} GB of the card; {card.free / 1e9:.1f} GB may be used"
+        if needed.peak > card.free
+        else f"it needs {needed.host / 1e9:.1f} GB of main memory; {card.host_free / 1e9:.1f} GB are free"
+    )
+    chosen = other.chosen
+    raise UserError(
+        "CHOICE_DOES_NOT_FIT",
+        f"The render does not fit with {words}.",
+        f"With that {lack}.",
+        f"Leave that choice to the planner. What fits: {chosen.words(other.config)} "
+        f"({chosen.memory.peak / 1e9:.1f} GB, {chosen.time.frames_per_second:.1f} frames a second).",
+        field=wishes.forced[0][0],
     )
 
 

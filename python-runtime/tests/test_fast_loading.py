@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from live_avatar.bench.random_network import PUBLISHED
+from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.lora import LoraFile, read_lora
+from live_avatar.checkpoint.tensors import open_safetensors_set
 from live_avatar.fast import loading
 from live_avatar.fast.flat_layer import FlatLayout
 from live_avatar.fast.loading import load_fast_transformer
@@ -20,8 +24,10 @@ from live_avatar.fast.streamed_layers import StreamedLayers
 from live_avatar.fast.weight_cache import CacheEntry, CacheSettings
 from live_avatar.fast.weight_cache_file import write_flat_file
 from live_avatar.fast.weights import LayerStore, LayerWeights, layer_tensors, make_layer, step_tensor_names
+from live_avatar.layer_span import LayerSpan
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.models import load_transformer
+from live_avatar.network_part import NetworkPart
 
 GOLDEN = Path(__file__).parent / "golden"
 CPU = torch.device("cpu")
@@ -131,8 +137,10 @@ def conditions(module: CausalAvatarTransformer) -> list[Tensor]:
     config = module.config
     context = torch.randn(7, config.text_dim, generator=generator)
     features = torch.randn(1, config.audio_layers, config.audio_dim, 12, generator=generator)
-    text = [part for layer in module.text_memory(module.embed_text(context)) for part in (layer.key, layer.value)]
-    audio = module.audio_memory(features)
+    text = [
+        part for layer in module.text_memory(module.embed_text(context)).values() for part in (layer.key, layer.value)
+    ]
+    audio = module.audio_memory(features).values()
     return [*text, *(part for one in audio for part in (one.memory.key, one.memory.value, one.shift, one.scale))]
 
 
@@ -163,6 +171,68 @@ def test_progress_counts_every_byte_once(layout: CheckpointLayout) -> None:
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1]
     assert len({total for _, total in seen}) == 1
+
+
+PARTS = [
+    NetworkPart(LayerSpan(0, 2)),
+    NetworkPart(LayerSpan(2, 5), lead=False),
+    NetworkPart(LayerSpan(5, 6), lead=False),
+    NetworkPart(LayerSpan(0, 0)),
+    NetworkPart(LayerSpan(0, 6), lead=False),
+]
+
+
+def assert_is_part(
+    module: CausalAvatarTransformer, store: LayerStore, plain: CausalAvatarTransformer, part: NetworkPart
+) -> None:
+    """What a part has is as in the whole network, and nothing else is there."""
+    assert (module.span, store.span) == (part.span, part.span)
+    for index, tensors in zip(part.span.layers, layers_of(store), strict=True):
+        assert_same(tensors, layer_tensors(expected_layer(plain, index)))
+    step = {name for index in range(plain.config.num_layers) for name in step_tensor_names(plain.config, index)}
+    for name, parameter in module.named_parameters():
+        assert parameter.is_meta == (name in step or not part.has(plain.config, name)), name
+        assert parameter.is_meta or torch.equal(parameter, plain.get_parameter(name)), name
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("resident", [None, 1])
+def test_a_rank_loads_its_own_weights_only(
+    layout: CheckpointLayout, lora: LoraFile, plain: CausalAvatarTransformer, part: NetworkPart, resident: int | None
+) -> None:
+    seen: list[tuple[int, int]] = []
+    placement = Placement(resident_layers=resident)
+    module, store = load_fast_transformer(
+        layout, lora, "float8", CPU, placement, lambda *bytes: seen.append(bytes), part
+    )
+    assert_is_part(module, store, plain, part)
+    streamed = 0 if resident is None else max(0, len(part.span) - resident)
+    assert (len(store._order) if isinstance(store, StreamedLayers) else 0) == streamed
+    source = open_safetensors_set(layout.transformer_files)
+    size = sum(source.bytes(name) for name in part.names(plain.config, source))
+    assert seen[-1] == (size, size)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_plain_network_of_a_rank(
+    layout: CheckpointLayout, lora: LoraFile, plain: CausalAvatarTransformer, part: NetworkPart
+) -> None:
+    module = load_transformer(layout, torch.bfloat16, CPU, transform=lora.merge, part=part)
+    assert module.span == part.span
+    for name, parameter in module.named_parameters():
+        assert parameter.is_meta != part.has(plain.config, name), name
+        assert parameter.is_meta or torch.equal(parameter, plain.get_parameter(name)), name
+
+
+def test_parts_share_the_network_evenly() -> None:
+    """Of the published sizes: a rank has its share of all weights, give or take a tenth."""
+    names = {name: math.prod(shape) for name, shape in dit_shapes(PUBLISHED).items()}
+    for ranks in (2, 4):
+        size = PUBLISHED.num_layers // ranks
+        for rank in range(ranks):
+            part = NetworkPart(LayerSpan(rank * size, (rank + 1) * size), lead=rank == 0)
+            own = sum(names[name] for name in part.names(PUBLISHED, names))
+            assert own == pytest.approx(sum(names.values()) / ranks, rel=0.1)
 
 
 PLACEMENTS = [
@@ -198,6 +268,29 @@ class TestCache:
         for name, tensor in [*first[0].named_parameters(), *first[0].named_buffers()]:
             assert tensor.is_meta == parameters[name].is_meta
             assert tensor.is_meta or torch.equal(tensor, parameters[name]), name
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_a_part_is_read_from_what_was_prepared_whole_or_for_its_like(
+        self,
+        layout: CheckpointLayout,
+        lora: LoraFile,
+        plain: CausalAvatarTransformer,
+        cache: CacheSettings,
+        part: NetworkPart,
+        tmp_path: Path,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        own, warnings = CacheSettings(folder=tmp_path / "own"), Warnings()
+        load_fast_transformer(layout, lora, "float8", CPU, cache=cache)
+        load_fast_transformer(layout, lora, "float8", CPU, part=part, cache=own)
+        assert len(list(own.root.iterdir())) == 1
+        request.getfixturevalue("no_files")
+        for folder in (cache, own):
+            read = load_fast_transformer(layout, lora, "float8", CPU, part=part, cache=folder, warn=warnings)
+            assert_is_part(*read, plain, part)
+        assert warnings == []
+        with pytest.raises(AssertionError, match="not used"):
+            load_fast_transformer(layout, lora, "float8", CPU, cache=own)
 
     def test_streaming_reads_what_resident_layers_wrote(
         self,

@@ -11,16 +11,18 @@ import torch
 from torch import Tensor
 
 import tests.triton_on_cpu  # isort: skip  # noqa: F401
+from live_avatar.denoiser import Denoiser
 from live_avatar.fast.assembly import FastSettings, fast_transformer, take_over_layers
 from live_avatar.fast.row_operations import PlainRows
 from live_avatar.fast.streamed_layers import StreamedLayers, host_layer
 from live_avatar.fast.transformer import FastTransformer
 from live_avatar.fast.weights import layer_tensors
 from live_avatar.geometry import BLOCK_FRAMES, LatentShape
+from live_avatar.layer_span import HiddenState
 from live_avatar.model.speaker_regions import routing_weights
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Denoiser, SavedSession, Session, SessionSettings
+from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.golden import Golden
 
@@ -90,13 +92,13 @@ def test_packed_steps_give_the_same_numbers(golden: Golden) -> None:
 
 def test_packed_passes_take_several_blocks(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    denoise = type(golden.transformer).denoise
+    denoise = type(golden.transformer).denoise_span
 
-    def watch(self: object, latents: Tensor, *rest: object) -> Tensor:
+    def watch(self: object, latents: Tensor, *rest: object) -> Tensor | HiddenState:
         sizes.append(len(latents))
         return denoise(self, latents, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(golden.transformer), "denoise", watch)
+    monkeypatch.setattr(type(golden.transformer), "denoise_span", watch)
     latents_of(make_session(golden, golden.transformer, packed=True), 12)
     # Three blocks alone until the ring is full, the fourth lands before the anchor; then one more each pass.
     assert sizes[:15] == [1] * 12 + [1, 2, 3]
@@ -192,4 +194,4 @@ def test_layers_in_host_memory_change_nothing(golden: Golden) -> None:
 def test_the_cache_is_kept_as_asked(golden: Golden, cache_float8: bool, dtype: torch.dtype) -> None:
     """Also where nothing attends in e4m3: memory was planned for it."""
     denoiser = fast(golden, replace(PLAIN, attention="auto", cache_float8=cache_float8))
-    assert make_session(golden, denoiser).cache.key.dtype == dtype
+    assert make_session(golden, denoiser).cache_dtype == dtype

@@ -70,7 +70,7 @@ class Faults:
         self.calls = 0
 
     def into(self, denoiser: FastTransformer) -> None:
-        for name in ("denoise", "prefill"):
+        for name in ("denoise_span", "prefill_span"):
             setattr(denoiser, name, self._watched(getattr(denoiser, name)))
 
     def _watched(self, method: Any) -> Any:
@@ -125,7 +125,7 @@ class Job:
         return survive_out_of_memory(
             self.run,
             WAY_DOWN[0],
-            Ladder(),  # type: ignore[arg-type]
+            Ladder(),
             release=self.release,
             tell=self.told.append,
         )
@@ -259,6 +259,6 @@ def test_tensors_of_a_failed_run_are_free_before_the_next() -> None:
                 raise RuntimeError("CUDA out of memory, told anew") from error
         return "done"
 
-    result = survive_out_of_memory(run, WAY_DOWN[0], Ladder(), release=lambda: None, tell=lambda step: None)  # type: ignore[arg-type]
+    result = survive_out_of_memory(run, WAY_DOWN[0], Ladder(), release=lambda: None, tell=lambda step: None)
     assert result == "done"
     assert seen == [True, True, True]

@@ -23,6 +23,7 @@ from live_avatar.events import BlockEvent
 from live_avatar.file_facts import read_model_sizes, sound_seconds
 from live_avatar.footprint import ModelSizes, kv_cache_bytes, memory_use, operations
 from live_avatar.geometry import LatentShape, choose_output_size
+from live_avatar.layer_span import HeldUnits
 from live_avatar.machine import Machine
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.planner import (
@@ -120,7 +121,12 @@ def test_cache_bytes_are_those_of_the_cache(steps: int) -> None:
     config = DitConfig.read(CKPT / "config.json")
     shape = LatentShape.of_picture(128, 64, 36)
     cache = KvCache(
-        shape, steps, config.num_layers, config.num_heads, config.head_dim, torch.float32, torch.device("cpu")
+        shape,
+        HeldUnits.whole(steps, config.num_layers),
+        config.num_heads,
+        config.head_dim,
+        torch.float32,
+        torch.device("cpu"),
     )
     real = sum(tensor.nbytes for tensor in cache.tensors().values())
     prompt = config.num_layers * 2 * 512 * config.dim * 4

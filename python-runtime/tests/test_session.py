@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from live_avatar.errors import Cancelled
 from live_avatar.geometry import BLOCK_FRAMES, LatentShape
+from live_avatar.layer_span import HeldUnits
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.model.layers import KeyValue
 from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate
@@ -21,6 +24,7 @@ from live_avatar.model.transformer import TimeConditions, block_positions
 from live_avatar.noise import SeededDraws, reference_frame
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.take_passes import LocalPasses
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.vae.frame_copies import PendingFrames
 from live_avatar.verify.cases_model import PassRecorder
@@ -71,6 +75,15 @@ def make_session(
     return Session(
         golden.transformer, PlainDecoder(golden.vae), settings, Conditions(**(values | changes)), SeededDraws(7)
     )
+
+
+def passes_of(session: Session) -> LocalPasses:
+    assert isinstance(session.passes, LocalPasses)
+    return session.passes
+
+
+def cache_of(session: Session) -> KvCache:
+    return passes_of(session).cache
 
 
 def advance(session: Session, blocks: int) -> list[Tensor]:
@@ -141,6 +154,25 @@ def test_nothing_can_be_saved_before_the_first_block(golden: Golden) -> None:
         make_session(golden).save()
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_caches_go_with_the_session(golden: Golden, packed: bool) -> None:
+    """The next take's caches may not fit beside them, and the collector of cycles comes when it likes."""
+    session = make_session(golden)
+    if packed:
+        settings = SessionSettings(session.shape, session.schedule, packed=True)
+        session = Session(session.transformer, session.decoder, settings, session.conditions, session.draws)
+    for _ in range(3):
+        session.decode_frames(session.denoise_block()).take()
+    assert isinstance(session.passes, LocalPasses)
+    cache = weakref.ref(session.passes.cache)
+    gc.disable()
+    try:
+        del session
+        assert cache() is None
+    finally:
+        gc.enable()
+
+
 def test_the_same_draws_give_the_same_pictures(golden: Golden) -> None:
     first, second = advance(make_session(golden), 3), advance(make_session(golden), 3)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -183,8 +215,8 @@ def test_a_new_prompt_refills_the_conditions_and_changes_later_blocks_only(golde
     assert all(torch.equal(reference, changing.conditions.reference) for _, reference, _ in prefills)
     fresh = make_session(golden, 36, prompt=lambda block: "another")
     fresh.denoise_block()
-    assert torch.equal(changing.cache.reference_key, fresh.cache.reference_key)
-    assert not torch.equal(changing.cache.reference_key, constant.cache.reference_key)
+    assert torch.equal(cache_of(changing).reference_key, cache_of(fresh).reference_key)
+    assert not torch.equal(cache_of(changing).reference_key, cache_of(constant).reference_key)
 
 
 def test_a_new_prompt_in_a_restored_session(golden: Golden) -> None:
@@ -246,9 +278,9 @@ def test_the_first_prompt_after_the_anchor_keeps_the_anchor(golden: Golden) -> N
 def test_window_and_ring(infer_frames: int) -> None:
     shape = LatentShape(SIDE, SIDE, infer_frames)
     tokens, conditions, blocks = shape.frame_tokens, shape.condition_tokens, infer_frames // 12
-    cache = KvCache(shape, 1, 1, 1, 6, torch.float32, CPU)
+    cache = KvCache(shape, HeldUnits.whole(1, 1), 1, 6, torch.float32, CPU)
     rotary = RotaryPositions(6, shape, "none", CPU)
-    cache.key[:, :, :conditions] = -1.0
+    cache.key[:, :conditions] = -1.0
     for block in range(3 * blocks + 2):
         ahead = 4 + block % 27
         at = torch.tensor([block])
@@ -273,7 +305,7 @@ def test_the_reference_is_placed_anew_and_motion_once() -> None:
     torch.manual_seed(0)
     shape = LatentShape(SIDE, SIDE, 12)
     tokens = shape.frame_tokens
-    cache = KvCache(shape, 2, 1, 2, 12, torch.float32, CPU)
+    cache = KvCache(shape, HeldUnits.whole(2, 1), 2, 12, torch.float32, CPU)
     rotary = RotaryPositions(12, shape, "float16", CPU)
     condition = KeyValue(*(torch.randn(1, shape.condition_tokens, 2, 12) for _ in range(2)))
     cache.write_conditions(0, condition, rotary)
@@ -310,7 +342,7 @@ def test_cached_passes_equal_one_pass_without_caches(golden: Golden, infer_frame
         torch.zeros(1, dtype=torch.long),
         torch.tensor(frames),
     )
-    window = prepare_window(golden.transformer, conditions, session.rotary)
+    window = prepare_window(golden.transformer, conditions, passes_of(session).rotary)
     clips = -(-blocks // session.shape.clip_blocks)
     noise = torch.cat([draws.clip_noise(clip, 16, session.shape) for clip in range(clips)], 1)[None, :, : 3 * blocks]
     velocity = window_velocity(golden.transformer, noise, torch.tensor([1000.0]), window, session.shape)
@@ -343,17 +375,19 @@ def test_two_steps_in_one_pass_equal_two_passes(golden: Golden) -> None:
     ahead = [draws.reference_ahead(int(block), step) for step, block in enumerate(blocks)]
     frames = torch.tensor([reference_frame(int(block), by) for block, by in zip(blocks, ahead, strict=True)])
     time = model.time_conditions(torch.tensor(schedule.timesteps))
-    velocity = model.denoise(
+    cache = cache_of(packed)
+    velocity = model.denoise_span(
         torch.cat([noise[1], halfway]),
+        model.span,
         TimeConditions(time.head, time.block),
-        block_positions(packed.rotary, packed.cache, blocks, frames, packed.cache.visible_tokens(first)),
-        packed.cache,
+        block_positions(passes_of(packed).rotary, cache, blocks, frames, cache.visible_tokens(first)),
+        cache,
         slice(0, 2),
         model.text_memory(model.embed_text(context_of(golden)("one"))),
         model.audio_memory(torch.cat([audio(int(block)) for block in blocks])),
     )
     torch.testing.assert_close(velocity, torch.cat([next_first, second]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(packed.cache.value, alone.cache.value, atol=1e-5, rtol=0)
+    torch.testing.assert_close(cache.value, cache_of(alone).value, atol=1e-5, rtol=0)
 
 
 def test_a_take_goes_on_beyond_the_published_table(golden: Golden) -> None:

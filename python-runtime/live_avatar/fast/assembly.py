@@ -88,16 +88,16 @@ def fast_transformer(
 
 
 def take_over_layers(network: CausalAvatarTransformer, form: WeightFormat) -> ResidentLayers:
-    """Make the layers' weights out of the network's, which loses them."""
+    """Make the weights of the layers that the network holds out of its own, which it loses."""
     layers: list[LayerWeights] = []
-    for index in range(network.config.num_layers):
+    for index in network.span.layers:
         layers.append(make_layer(network.config, index, _parameter_of(network), form))
         for name in step_tensor_names(network.config, index):
             owner, _, leaf = name.rpartition(".")
             module = network.get_submodule(owner)
             parameter = getattr(module, leaf)
             setattr(module, leaf, torch.nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False))
-    return ResidentLayers(layers)
+    return ResidentLayers(layers, network.span.first)
 
 
 def make_rows(kernels: Kernels, dtype: torch.dtype, device: torch.device, *, float8: bool) -> RowOperations:

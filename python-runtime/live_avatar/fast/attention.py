@@ -17,6 +17,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from live_avatar.fast.products import RowValues
+from live_avatar.numerics import current_card
 
 AttentionName = Literal["cudnn-float8", "flash3-float8", "flash3", "sdpa", "sdpa-float8-cache"]
 ATTENTION_NAMES: tuple[AttentionName, ...] = get_args(AttentionName)
@@ -123,7 +124,8 @@ class CudnnFloat8Attention:
 
         self._cudnn = cudnn
         self._device = device
-        self._handle = cudnn.create_handle()
+        with current_card(device):
+            self._handle = cudnn.create_handle()
         self._plans: dict[tuple[object, ...], _Plan] = {}
         self._one = torch.ones(1, 1, 1, 1, device=device)
         self._weight_scale = torch.full((1, 1, 1, 1), _WEIGHT_SCALE, device=device)

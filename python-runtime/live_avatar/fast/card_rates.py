@@ -6,6 +6,7 @@ reaches is taken from the H200. Plans are compared on one card, so it is the pro
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 Capability = tuple[int, int]
@@ -54,6 +55,7 @@ class _Peaks:
     float8: float | None
     memory: float
     link: int
+    capability: Capability = (0, 0)
 
 
 # Measured on an H200 (700 W), float8 weights, 704x384 and 384x256, bench.denoiser: 553 and 167 ms a block in sequence
@@ -73,26 +75,26 @@ _H200 = CardRates(
 )
 # Vendor's data sheets. GeForce cards form float32 sums at half the advertised rate, which is what is given here.
 _PEAKS: dict[str, _Peaks] = {
-    "H200": _Peaks(989, 1979, 4800, 5),
-    "H100 PCIe": _Peaks(756, 1513, 2000, 5),
-    "H100": _Peaks(989, 1979, 3350, 5),
-    "H20": _Peaks(148, 296, 4000, 5),
-    "H800": _Peaks(989, 1979, 3350, 5),
-    "B200": _Peaks(2250, 4500, 8000, 5),
-    "RTX PRO 6000": _Peaks(504, 1007, 1792, 5),
-    "RTX 5090": _Peaks(210, 419, 1792, 5),
-    "RTX 5080": _Peaks(113, 225, 960, 5),
-    "L40S": _Peaks(362, 733, 864, 4),
-    "L40": _Peaks(181, 362, 864, 4),
-    "L4": _Peaks(121, 242, 300, 4),
-    "RTX 6000 Ada": _Peaks(364, 729, 960, 4),
-    "RTX 4090": _Peaks(165, 330, 1008, 4),
-    "RTX 4080": _Peaks(98, 195, 717, 4),
-    "A100": _Peaks(312, None, 2039, 4),
-    "A6000": _Peaks(155, None, 768, 4),
-    "A40": _Peaks(150, None, 696, 4),
-    "A10": _Peaks(125, None, 600, 4),
-    "RTX 3090": _Peaks(71, None, 936, 4),
+    "H200": _Peaks(989, 1979, 4800, 5, (9, 0)),
+    "H100 PCIe": _Peaks(756, 1513, 2000, 5, (9, 0)),
+    "H100": _Peaks(989, 1979, 3350, 5, (9, 0)),
+    "H20": _Peaks(148, 296, 4000, 5, (9, 0)),
+    "H800": _Peaks(989, 1979, 3350, 5, (9, 0)),
+    "B200": _Peaks(2250, 4500, 8000, 5, (10, 0)),
+    "RTX PRO 6000": _Peaks(504, 1007, 1792, 5, (12, 0)),
+    "RTX 5090": _Peaks(210, 419, 1792, 5, (12, 0)),
+    "RTX 5080": _Peaks(113, 225, 960, 5, (12, 0)),
+    "L40S": _Peaks(362, 733, 864, 4, (8, 9)),
+    "L40": _Peaks(181, 362, 864, 4, (8, 9)),
+    "L4": _Peaks(121, 242, 300, 4, (8, 9)),
+    "RTX 6000 Ada": _Peaks(364, 729, 960, 4, (8, 9)),
+    "RTX 4090": _Peaks(165, 330, 1008, 4, (8, 9)),
+    "RTX 4080": _Peaks(98, 195, 717, 4, (8, 9)),
+    "A100": _Peaks(312, None, 2039, 4, (8, 0)),
+    "A6000": _Peaks(155, None, 768, 4, (8, 6)),
+    "A40": _Peaks(150, None, 696, 4, (8, 6)),
+    "A10": _Peaks(125, None, 600, 4, (8, 6)),
+    "RTX 3090": _Peaks(71, None, 936, 4, (8, 6)),
 }
 # Pinned copies reach this of 16 lanes: measured for generation 5, the usual figure for 4 and 3.
 _LINKS = {3: 12 * _GIGA, 4: 25 * _GIGA, 5: 55 * _GIGA}
@@ -107,19 +109,35 @@ _BY_GENERATION: dict[int, tuple[float, bool, float, int]] = {
 _ADA = (8, 9)
 
 
+def known_cards() -> tuple[str, ...]:
+    """Names of the cards whose rates are known."""
+    return tuple(_PEAKS)
+
+
+def capability_of(name: str) -> Capability | None:
+    """Compute capability of a card by its name, or ``None`` for one that is not known."""
+    part = _known(name)
+    return None if part is None else _PEAKS[part].capability
+
+
 def rates_of(name: str, capability: Capability, multiprocessors: int) -> CardRates:
     """Rates of a card by the name that the driver gives it, or by its generation."""
-    if "H200" in name:
+    part = _known(name)
+    if part == "H200":
         return _H200
-    for part, peaks in _PEAKS.items():
-        if part in name:
-            return _scaled(peaks, f"peaks of the {part}, shares reached measured on an H200")
+    if part is not None:
+        return _scaled(_PEAKS[part], f"peaks of the {part}, shares reached measured on an H200")
     major = max((known for known in _BY_GENERATION if known <= capability[0]), default=min(_BY_GENERATION))
     each, float8, memory, link = _BY_GENERATION[major]
     peak = each * multiprocessors
     has_float8 = float8 or capability >= _ADA
     peaks = _Peaks(peak, 2 * peak if has_float8 else None, memory * multiprocessors, link)
     return _scaled(peaks, "guessed from the card's generation")
+
+
+def _known(name: str) -> str | None:
+    """The first known card whose name is part of ``name``, as whole words: an A1000 is no A100."""
+    return next((part for part in _PEAKS if re.search(rf"\b{part}\b", name, re.IGNORECASE)), None)
 
 
 def _scaled(peaks: _Peaks, source: str) -> CardRates:

@@ -63,9 +63,11 @@ class OutOfMemoryLadder:
         if free is not None:
             room = min(room, free)
         card = replace(self._card, free=room)
-        rungs = all_rungs(self._take, card, self._wishes, failed)
-        same = [rung for rung in rungs if rung.plan.numerics == failed.numerics]
-        return best_of(same, card, live=self._wishes.live) or best_of(rungs, card, live=self._wishes.live)
+        # What was asked for is given up before the pictures change.
+        choices = [all_rungs(self._take, card, wishes, failed) for wishes in (self._wishes, self._wishes.lifted())]
+        same = [[rung for rung in rungs if rung.plan.numerics == failed.numerics] for rungs in choices]
+        found = (best_of(rungs, card, live=self._wishes.live) for rungs in (*same, *choices))
+        return next((rung for rung in found if rung is not None), None)
 
     def descent(self, failed: ComputePlan, rung: Rung, why: str) -> Descent:
         """What to tell of a step to ``rung``."""

@@ -32,6 +32,7 @@ from live_avatar.fast.weight_groups import WeightGroup, weight_groups
 from live_avatar.fast.weight_only import SmallForm
 from live_avatar.fast.weights import LayerStore
 from live_avatar.model.transformer import CausalAvatarTransformer
+from live_avatar.network_part import NetworkPart
 
 Warn = Callable[[str, str], None]
 _PINNING_THREADS = 2
@@ -44,6 +45,7 @@ def load_fast_transformer(
     device: torch.device,
     placement: Placement | None = None,
     progress: Progress | None = None,
+    part: NetworkPart | None = None,
     *,
     cache: CacheSettings | None = None,
     warn: Warn | None = None,
@@ -56,7 +58,9 @@ def load_fast_transformer(
 
     Args:
         form: of the layers' products. The rest is float32 for ``float32``, else bfloat16.
+        placement: of the layers of the part.
         progress: told (bytes read, bytes in all); may raise to stop.
+        part: what is loaded, and its layers are the store's; ``None`` for all.
         cache: where prepared weights are kept between runs; ``None`` or any form but ``float8``: nowhere.
         warn: told (code, text) of what went wrong without stopping the load.
         threads: that read files.
@@ -68,14 +72,19 @@ def load_fast_transformer(
     source = open_safetensors_set(layout.transformer_files)
     config = DitConfig.read(layout.config, source.shapes())
     check_source(dit_shapes(config), source)
-    groups = weight_groups(config, source)
-    assembly = Assembly(config, placement, device)
+    part = part or NetworkPart.whole(config)
+    groups = weight_groups(config, source, part)
+    assembly = Assembly(config, placement, device, part.span)
     loader = _Loader(config, source, lora, form, groups, placement, device, threads, progress)
-    entry = None
+    entries = []
     if cache is not None and cache.enabled and form == "float8":
-        entry = CacheEntry(cache, _cache_key(layout, lora, form, placement, source, device))
-    if entry is None or not _read_entry(entry, assembly, loader, warn):
-        _prepare(entry, assembly, loader, warn)
+        key = _cache_key(layout, lora, form, placement, source, device)
+        # What another process prepared whole serves every part; what a part prepares serves its like.
+        entries = [CacheEntry(cache, key)]
+        if part != NetworkPart.whole(config):
+            entries.append(CacheEntry(cache, key | {"part": f"{part.span.first}-{part.span.last} {part.lead}"}))
+    if not any(_read_entry(entry, assembly, loader, warn) for entry in entries):
+        _prepare(entries[-1] if entries else None, assembly, loader, warn)
     module, store = assembly.finish()
     if warn is not None and isinstance(store, StreamedLayers) and device.type == "cuda" and not store.pinned:
         warn("WEIGHTS_NOT_PINNED", "The system refused to pin memory for streamed weights: copying them is slow.")
@@ -129,7 +138,7 @@ class _Loader:
 
     def prepared(self) -> Generator[tuple[WeightGroup, Prepared]]:
         """Every group, made from the published files."""
-        advance = self.counter(sum(self._source.bytes(name) for name in self._source))
+        advance = self.counter(sum(self._source.bytes(name) for group in self.groups for name in group.names))
         return prepared_groups(
             self.config,
             self._source,
@@ -196,7 +205,7 @@ def _warn_unwritten(warn: Warn | None, entry: CacheEntry, fault: str | None) -> 
 def _read_entry(entry: CacheEntry, assembly: Assembly, loader: _Loader, warn: Warn | None) -> bool:
     """Fill the assembly from the cache; false if there is no whole entry, which is then removed."""
     groups = entry.groups()
-    if groups is None or {group.name for group in groups} != {group.name for group in loader.groups}:
+    if groups is None or not {group.name for group in loader.groups} <= {group.name for group in groups}:
         return False
     with entry.in_use():
         try:

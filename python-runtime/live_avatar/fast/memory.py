@@ -12,7 +12,7 @@ from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.fast.pass_memory import pass_memory
 from live_avatar.fast.weight_sizes import WeightSizes, weight_sizes
-from live_avatar.footprint import AUDIO_TOKENS, BYTES, ModelSizes
+from live_avatar.footprint import AUDIO_TOKENS, BYTES, ModelSizes, decoder_state_bytes
 from live_avatar.geometry import BLOCK_FRAMES, LATENT_FRAMES_PER_BLOCK, LatentShape
 
 # The published text encoder has 11.4 GB in bfloat16, and 6.8 with one byte for each weight of its linear layers.
@@ -138,6 +138,7 @@ def plan_memory(
     in_flight = passes if plan.steps == "packed" else 1
     audio_block = LATENT_FRAMES_PER_BLOCK * config.dim * (2 * AUDIO_TOKENS * item + 8)
     codec, decoder, portrait = _codec(sizes, shape, plan)
+    primed = decoder_state_bytes(sizes, shape, "fp32" if plan.vae == "float32" else "bf16") if plan.keep_primed else 0
     encoder = _text_encoder(sizes, plan)
     return PlanMemory(
         network=weights.network,
@@ -155,7 +156,7 @@ def plan_memory(
         start=4 * 6 * config.dim**2,
         between=_audio_preparation(sizes),
         codec=codec,
-        decoder=decoder,
+        decoder=decoder + primed,
         portrait=portrait,
         speech=sizes.speech_parameters * item,
         speech_work=int(sizes.speech_parameters * _SPEECH_WORK_PER_PARAMETER),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.errors import UserError
-from live_avatar.fast.ladder import Descent, OutOfMemoryLadder
+from live_avatar.fast.ladder import Descent
+from live_avatar.fast.rungs import Rung
 
 _Result = TypeVar("_Result")
 Fault = Literal["memory", "lost"]
@@ -76,10 +77,31 @@ def device_lost(error: BaseException) -> UserError:
     )
 
 
+def out_of_memory(error: BaseException) -> UserError:
+    """No way is left that needs less memory, in words."""
+    return UserError(
+        "OUT_OF_MEMORY",
+        "The memory was not enough.",
+        f"The system says: {first_line(error)}.",
+        "Choose a smaller size, close other programs, or use another device; finished clips are kept.",
+        field="size",
+    )
+
+
+class Ladder(Protocol):
+    """Gives the plan after one that failed: :class:`live_avatar.fast.ladder.OutOfMemoryLadder`."""
+
+    def below(self, failed: ComputePlan, free: int | None = None) -> Rung | None:
+        """The next way, or ``None``."""
+
+    def descent(self, failed: ComputePlan, rung: Rung, why: str) -> Descent:
+        """What to tell of a step to ``rung``."""
+
+
 def survive_out_of_memory(
     run: Callable[[ComputePlan], _Result],
     plan: ComputePlan,
-    ladder: OutOfMemoryLadder,
+    ladder: Ladder,
     *,
     release: Callable[[], None],
     tell: Callable[[Descent], None],

@@ -7,11 +7,25 @@ from typing import Any
 
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.compute_plan import ComputePlan
-from live_avatar.fast.rungs import Card, Rung, Take, Wishes, all_rungs, best_of, leanest
+from live_avatar.fast.memory import PlanMemory
+from live_avatar.fast.rungs import (
+    Card,
+    Rung,
+    Take,
+    Wishes,
+    accepted_numerics,
+    all_rungs,
+    best_of,
+    leanest,
+    make_rung,
+    rungs_of_loaded,
+)
 from live_avatar.footprint import MemoryUse
 
 _SHOWN = 8
 _GB = 1e9
+# Loading anew has to make a render so much quicker.
+_WORTH_LOADING = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +38,32 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class CardPlan:
-    """The way that was chosen, and the best of the others."""
+    """The way that was chosen, and the best of the others; of what, where, and for which wishes."""
 
-    config: DitConfig
+    take: Take
     chosen: Rung
     rejected: tuple[Rejected, ...]
     card: Card
+    wishes: Wishes
+
+    @property
+    def config(self) -> DitConfig:
+        """Sizes of the network."""
+        return self.take.sizes.config
 
     @property
     def plan(self) -> ComputePlan:
         """What the pipeline is told."""
         return self.chosen.plan
+
+    @property
+    def accepted_numerics(self) -> frozenset[str]:
+        """What a take may change to under the same wishes; its finished clips stay."""
+        return accepted_numerics(self.config, self.card, self.wishes)
+
+    def with_plan(self, plan: ComputePlan) -> Rung:
+        """Needs and speed of another way to compute the same."""
+        return make_rung(self.take, self.card, plan)
 
     @property
     def speed_identity(self) -> str:
@@ -45,21 +74,8 @@ class CardPlan:
 
     @property
     def memory(self) -> MemoryUse:
-        """The parts as every plan of a render has them; what has no name of its own is in ``process``."""
-        found, moments = self.chosen.memory, self.chosen.memory.moments
-        parts = MemoryUse(
-            denoiser=found.weights + found.slots,
-            vae=found.codec,
-            text_encoder=found.text_encoder,
-            speech_encoder=found.speech,
-            kv_cache=found.cache + found.text,
-            activations=found.kept_passes + max(found.passes - found.kept_passes, found.prefill),
-            vae_work=found.decoder,
-            process=0,
-        )
-        running = max(size for name, size in moments.items() if name != "prompt")
-        parts = replace(parts, process=max(running - parts.render, 0))
-        return replace(parts, held=max(moments["prompt"] - parts.prepare, 0))
+        """The parts as every plan of a render has them."""
+        return memory_parts(self.chosen.memory)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values for the plan of a render."""
@@ -84,13 +100,43 @@ class CardPlan:
         }
 
 
-def plan_for_card(take: Take, card: Card, wishes: Wishes) -> CardPlan | None:
-    """The fastest way that fits and computes with the wanted numbers, or the nearest to them; ``None`` if none fits."""
+def plan_for_card(take: Take, card: Card, wishes: Wishes, loaded: ComputePlan | None = None) -> CardPlan | None:
+    """The fastest way that fits and computes with the wanted numbers, or the nearest to them; ``None`` if none fits.
+
+    Args:
+        loaded: what weights are in memory for: a way that needs no others is taken if it is about as fast.
+    """
     rungs = all_rungs(take, card, wishes)
     chosen = best_of(rungs, card, live=wishes.live)
     if chosen is None:
         return None
-    return CardPlan(take.sizes.config, chosen, tuple(_rejected(rungs, chosen, card, wishes)), card)
+    if loaded is not None and loaded.loading != chosen.plan.loading:
+        kept = best_of(rungs_of_loaded(take, card, wishes, loaded), card, live=wishes.live)
+        if kept is not None and kept.standing <= chosen.standing:
+            worth = _WORTH_LOADING * chosen.cost(live=wishes.live)
+            chosen = kept if kept.cost(live=wishes.live) <= worth else chosen
+    rejected = tuple(_rejected(rungs, chosen, card, wishes))
+    # It costs room and no time, so it is no way of its own.
+    roomy = make_rung(take, card, replace(chosen.plan, keep_primed=True), chosen.standing)
+    return CardPlan(take, roomy if roomy.fits(card) else chosen, rejected, card, wishes)
+
+
+def memory_parts(found: PlanMemory) -> MemoryUse:
+    """The parts as every plan of a render has them; what has no name of its own is in ``process``."""
+    moments = found.moments
+    parts = MemoryUse(
+        denoiser=found.weights + found.slots,
+        vae=found.codec,
+        text_encoder=found.text_encoder,
+        speech_encoder=found.speech,
+        kv_cache=found.cache + found.text,
+        activations=found.kept_passes + max(found.passes - found.kept_passes, found.prefill),
+        vae_work=found.decoder,
+        process=0,
+    )
+    running = max(size for name, size in moments.items() if name != "prompt")
+    parts = replace(parts, process=max(running - parts.render, 0))
+    return replace(parts, held=max(moments["prompt"] - parts.prepare, 0))
 
 
 def fits_somehow(take: Take, card: Card, wishes: Wishes) -> bool:
@@ -145,4 +191,6 @@ def _why(rung: Rung, chosen: Rung, card: Card, wishes: Wishes) -> str:
         return "computes with coarser numbers"
     if wishes.live and rung.time.first > chosen.time.first:
         return "its pictures come later"
+    if rung.cost(live=wishes.live) < 0.99 * chosen.cost(live=wishes.live):
+        return "a little faster, but weights would be loaded anew"
     return "no faster" if rung.cost(live=wishes.live) <= 1.001 * chosen.cost(live=wishes.live) else "slower"

@@ -72,7 +72,7 @@ def prepared_groups(
         if group.kind == "layer":
             # Popped, so that a tensor is let go as soon as its codes are there.
             yield group, layer_tensors(make_layer(config, group.layer, tensors.pop, form))
-        elif group.kind == "network" or conditions is None:
+        elif group.layer < 0 or conditions is None:
             yield group, tensors
         else:
             yield group, _small(tensors, conditions)

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from live_avatar.fast.products import RowValues
 from live_avatar.fast.row_operations import Affine, StoredWindow, Update
+from live_avatar.prebuilt_triton import use_prebuilt_module
+
+use_prebuilt_module()
 
 _E4M3_MAX = tl.constexpr(448.0)
 _SMALLEST_AMPLITUDE = tl.constexpr(1e-12)

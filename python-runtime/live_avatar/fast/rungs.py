@@ -9,73 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from live_avatar.checkpoint.config import DitConfig
-from live_avatar.compute_plan import CacheForm, ComputePlan, LastStep, Steps, WideForm
-from live_avatar.fast.card_rates import Capability, CardRates
+from live_avatar.compute_plan import CacheForm, ComputePlan, EncoderPlace, Steps
 from live_avatar.fast.memory import PlanMemory, plan_memory
 from live_avatar.fast.placement import Placement
 from live_avatar.fast.speed_model import BlockTime, block_time
-from live_avatar.footprint import ModelSizes
-from live_avatar.geometry import LatentShape
-from live_avatar.take import Precision
+from live_avatar.fast.task import Card as Card  # known by this place too
+from live_avatar.fast.task import Take as Take
+from live_avatar.fast.task import Wishes as Wishes
 
 # The published network is 5,120 wide; below this its products are too small to gain by e4m3.
 LARGE_WIDTH = 2048
 # What must stay free of host memory for the rest of the program and the system.
 _HOST_RESERVE = 4 * 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A card and what of it may be used.
-
-    Attributes:
-        name: as the driver gives it.
-        capability: compute capability.
-        free: bytes on the card that this process may still take.
-        host_free: bytes of host memory that are free.
-        rates: how fast it is.
-        float8_attention: whether a back end that attends in e4m3 is at hand.
-    """
-
-    name: str
-    capability: Capability
-    free: int
-    host_free: int
-    rates: CardRates
-    float8_attention: bool
-
-    @property
-    def multiplies_float8(self) -> bool:
-        """Whether its tensor cores take e4m3."""
-        return self.rates.float8_products is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user asks for.
-
-    Attributes:
-        precision: as of a render.
-        last_step: whether the last denoising step is run.
-        live: somebody waits for each picture, so that latency counts as well as pace.
-        steps: ``None`` lets the planner choose.
-        vae: arithmetic of the codec.
-    """
-
-    precision: Precision = "auto"
-    last_step: LastStep = "run"
-    live: bool = False
-    steps: Steps | None = None
-    vae: WideForm = "bfloat16"
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """What is to be made: networks, sizes, and steps of the schedule."""
-
-    sizes: ModelSizes
-    shape: LatentShape
-    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +88,67 @@ def all_rungs(take: Take, card: Card, wishes: Wishes, first: ComputePlan | None 
     families = list(_families(take.sizes.config, card, wishes))
     if first is not None:
         others = [(standing + 1, family) for standing, family in families if family.numerics != first.numerics]
-        families = [(0, replace(first, placement=Placement(conditions=first.placement.conditions))), *others]
+        placement = Placement(conditions=first.placement.conditions)
+        families = [(0, replace(first, placement=placement, keep_primed=False)), *others]
     rungs: list[Rung] = []
     for standing, family in families:
         for plan in _arrangements(family, wishes):
-            rungs += _with_residents(take, card, plan, standing)
+            rungs += _with_residents(take, card, plan, standing, wishes)
+    return rungs
+
+
+def rungs_of_loaded(take: Take, card: Card, wishes: Wishes, loaded: ComputePlan) -> list[Rung]:
+    """The ways that need no other weights in memory than ``loaded`` does; none if they are not among those wished."""
+    standings = {family.numerics: standing for standing, family in _families(take.sizes.config, card, wishes)}
+    standing = standings.get(replace(loaded, text_encoder="device").numerics)
+    placement = loaded.placement
+    streams = placement != Placement(conditions=placement.conditions)
+    if standing is None or (wishes.layers == "device" and streams):
+        return []
+    if wishes.layers == "host" and placement.resident_layers != 0:
+        return []
+    rungs: list[Rung] = []
+    # An encoder in int8 is itself a way of loading.
+    encoder: EncoderPlace = "int8" if loaded.text_encoder == "int8" else "device"
+    family = replace(loaded, text_encoder=encoder, graphs=False)
+    for plan in dict.fromkeys(replace(way, placement=placement) for way in _arrangements(family, wishes)):
+        may_capture = placement.resident_layers is None and not plan.streamed_cache
+        for graphs in (True, False) if may_capture else (False,):
+            rung = _place_text_encoder(take, card, replace(plan, graphs=graphs), standing, wishes)
+            if rung.plan.loading == loaded.loading:
+                rungs.append(rung)
     return rungs
 
 
 def leanest(take: Take, card: Card, wishes: Wishes) -> Rung:
     """The way that needs least of the card."""
     rungs = (
-        make_rung(take, card, _all_streamed(family), standing)
+        make_rung(take, card, _all_streamed(family, wishes), standing)
         for standing, family in _families(take.sizes.config, card, wishes)
     )
     return min(rungs, key=lambda rung: rung.memory.peak)
 
 
-def _all_streamed(family: ComputePlan) -> ComputePlan:
-    placement = replace(family.placement, resident_layers=0, host_text=True, host_audio=True)
-    return replace(family, placement=placement, streamed_cache=True, graphs=False, text_encoder="host")
+def _all_streamed(family: ComputePlan, wishes: Wishes) -> ComputePlan:
+    """The family with everything streamed that may be."""
+    placement = family.placement
+    if wishes.layers != "device":
+        placement = replace(placement, resident_layers=0, host_text=True, host_audio=True)
+    return replace(
+        family,
+        placement=placement,
+        streamed_cache=wishes.cache != "device",
+        graphs=False,
+        steps=wishes.steps or "sequential",
+        text_encoder="int8" if wishes.text_encoder == "device" else "host",
+    )
+
+
+def accepted_numerics(config: DitConfig, card: Card, wishes: Wishes) -> frozenset[str]:
+    """Every :attr:`ComputePlan.numerics` that a take may be computed with under ``wishes``, and so may change to."""
+    families = [family for _, family in _families(config, card, wishes)]
+    small = [replace(family, text_encoder="int8") for family in families]
+    return frozenset(family.numerics for family in (*families, *small))
 
 
 def _families(config: DitConfig, card: Card, wishes: Wishes) -> Iterator[tuple[int, ComputePlan]]:
@@ -201,25 +187,36 @@ def _families(config: DitConfig, card: Card, wishes: Wishes) -> Iterator[tuple[i
 def _arrangements(family: ComputePlan, wishes: Wishes) -> Iterator[ComputePlan]:
     """A family with all its caches, orders and places of condition weights; all layers on the card."""
     orders: tuple[Steps, ...] = ("sequential", "packed") if wishes.steps is None else (wishes.steps,)
-    hosts = ((False, False), (True, False), (True, True))
-    for order, streamed, (text, audio) in itertools.product(orders, (False, True), hosts):
+    caches = {"auto": (False, True), "device": (False,), "host": (True,)}[wishes.cache]
+    hosts = {
+        "auto": ((False, False), (True, False), (True, True)),
+        "device": ((False, False),),
+        "host": ((True, True),),
+    }[wishes.layers]
+    for order, streamed, (text, audio) in itertools.product(orders, caches, hosts):
         placement = replace(family.placement, host_text=text, host_audio=audio)
         yield replace(family, steps=order, streamed_cache=streamed, placement=placement, graphs=False)
 
 
-def _with_residents(take: Take, card: Card, plan: ComputePlan, standing: int) -> Iterator[Rung]:
+def _with_residents(take: Take, card: Card, plan: ComputePlan, standing: int, wishes: Wishes) -> Iterator[Rung]:
+    def with_resident(count: int) -> Rung:
+        placement = replace(plan.placement, resident_layers=count)
+        return _place_text_encoder(take, card, replace(plan, placement=placement), standing, wishes)
+
+    if wishes.layers == "host":
+        yield with_resident(0)
+        return
     if not plan.streamed_cache:
-        yield _place_text_encoder(take, card, replace(plan, graphs=True), standing)
-    whole = _place_text_encoder(take, card, plan, standing)
+        yield _place_text_encoder(take, card, replace(plan, graphs=True), standing, wishes)
+    whole = _place_text_encoder(take, card, plan, standing, wishes)
     yield whole
-    if whole.fits(card):
+    if whole.fits(card) or wishes.layers == "device":
         return
     best: Rung | None = None
     low, high = 0, take.sizes.config.num_layers - 1
     while low <= high:
         middle = (low + high) // 2
-        placement = replace(plan.placement, resident_layers=middle)
-        rung = _place_text_encoder(take, card, replace(plan, placement=placement), standing)
+        rung = with_resident(middle)
         if rung.fits(card):
             best, low = rung, middle + 1
         else:
@@ -230,17 +227,19 @@ def _with_residents(take: Take, card: Card, plan: ComputePlan, standing: int) ->
         yield best
 
 
-def _place_text_encoder(take: Take, card: Card, plan: ComputePlan, standing: int) -> Rung:
+def _place_text_encoder(take: Take, card: Card, plan: ComputePlan, standing: int, wishes: Wishes) -> Rung:
     """The plan with the text encoder where there is room for it; in int8 only where the processor has none either."""
     rung = make_rung(take, card, plan, standing)
+    hosted = make_rung(take, card, replace(plan, text_encoder="host"), standing)
+    if wishes.text_encoder == "host" and plan.text_encoder != "int8":
+        return hosted
     # In int8 it computes other numbers, so it is not moved.
     if rung.memory.moments["prompt"] <= card.free or plan.text_encoder == "int8":
         return rung
-    hosted = make_rung(take, card, replace(plan, text_encoder="host"), standing)
-    if hosted.memory.host <= card.host_free - _HOST_RESERVE:
+    if wishes.text_encoder == "auto" and hosted.memory.host <= card.host_free - _HOST_RESERVE:
         return hosted
     small = make_rung(take, card, replace(plan, text_encoder="int8"), standing + 1)
-    return small if small.memory.moments["prompt"] <= card.free else hosted
+    return small if small.memory.moments["prompt"] <= card.free or wishes.text_encoder == "device" else hosted
 
 
 def best_of(rungs: Iterable[Rung], card: Card, *, live: bool) -> Rung | None:

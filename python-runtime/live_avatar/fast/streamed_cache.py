@@ -76,6 +76,14 @@ class StreamedCache:
         self._arriving, self._leaving = Transfers(device), Transfers(device)
         self._stored: dict[int, torch.cuda.Event | None] = {}
         self._steps, self._visible = (0, steps), rows
+        # What comes after the next pass, and after this one, if somebody told.
+        self._told: tuple[int, int, int] | None = None
+        self._expected: tuple[int, int, int] | None = None
+
+    def expect(self, steps: slice, visible: int) -> None:
+        """After the pass that begins next comes one over these steps; what it needs is fetched at the end of that."""
+        first, last, _ = steps.indices(self.key.shape[0])
+        self._told = (first, last, visible)
 
     def begin(self, steps: slice, visible: int) -> None:
         """A pass over the given steps (a run of them) begins; it sees the leading ``visible`` rows.
@@ -86,6 +94,7 @@ class StreamedCache:
         self._arriving.refuse_capture("A streamed cache")
         first, last, _ = steps.indices(self.key.shape[0])
         self._steps, self._visible = (first, last), visible
+        self._expected, self._told = self._told, None
 
     def window(self, layer: int) -> tuple[Tensor, Tensor]:
         """Keys and values [B, visible, heads, head_dim] of the pass's steps, on the device; see :meth:`written`."""
@@ -180,13 +189,18 @@ class StreamedCache:
         return slot
 
     def _prefetch(self, layer: int) -> None:
-        """After streamed layer ``layer``: the two that come next, at the end of a pass those of the next steps."""
-        position, (first, last) = self._order.index(layer), self._steps
+        """After streamed layer ``layer``: the two that come next, at the end of a pass those of the next one."""
+        position = self._order.index(layer)
         for ahead in range(1, len(self._slots) + 1):
+            # There are at most as many places as streamed layers, so this reaches no further than the next pass.
             passes, place = divmod(position + ahead, len(self._order))
-            for _ in range(passes):
-                count = last - first
-                first = last if last + count <= self.key.shape[0] else 0
-                last = first + count
-            self._fetch(_Window(self._order[place], first, last, self._visible))
-            first, last = self._steps
+            first, last, visible = self._next_pass() if passes else (*self._steps, self._visible)
+            self._fetch(_Window(self._order[place], first, last, visible))
+
+    def _next_pass(self) -> tuple[int, int, int]:
+        """Steps and visible rows: as was told, else as if steps came in order."""
+        if self._expected is not None:
+            return self._expected
+        first, last = self._steps
+        begin = last if 2 * last - first <= self.key.shape[0] else 0
+        return begin, begin + last - first, self._visible

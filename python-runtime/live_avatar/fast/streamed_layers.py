@@ -12,6 +12,7 @@ from live_avatar.fast.flat_layer import FlatLayout
 from live_avatar.fast.pinned_memory import HostBuffer
 from live_avatar.fast.transfers import Slot, Transfers, least_recent
 from live_avatar.fast.weights import LayerWeights, layer_of_tensors
+from live_avatar.layer_span import LayerSpan
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class HostLayer:
 
 
 class StreamedLayers:
-    """A layer store of which some layers are on the device and the others are copied there when their turn comes.
+    """Layers from ``first`` on, some on the device; the others are copied there when their turn comes.
 
     While one streamed layer is computed with, the next one is copied; at the end of a pass the first ones of the next
     pass are. The order is always the same, so nothing is ever copied in vain. The host never waits for the card.
@@ -34,8 +35,9 @@ class StreamedLayers:
 
     capturable = False
 
-    def __init__(self, layers: list[LayerWeights | HostLayer], device: torch.device) -> None:
+    def __init__(self, layers: list[LayerWeights | HostLayer], device: torch.device, first: int = 0) -> None:
         self._layers = layers
+        self.span = LayerSpan(first, first + len(layers))
         self._order = [index for index, layer in enumerate(layers) if isinstance(layer, HostLayer)]
         size = max((layer.layout.bytes for layer in layers if isinstance(layer, HostLayer)), default=0)
         count = min(2, len(self._order))
@@ -53,14 +55,17 @@ class StreamedLayers:
         """Whether all waiting layers are in memory that the card reads on its own; if not, passes are slow."""
         return all(layer.buffer.pinned for layer in self._layers if isinstance(layer, HostLayer))
 
-    def walk(self) -> Iterator[LayerWeights]:
-        """All layers in order, each on the device until the next is asked for.
+    def walk(self, span: LayerSpan | None = None) -> Iterator[LayerWeights]:
+        """All layers or some, in order, each on the device until the next is asked for.
 
         Raises:
             RuntimeError: while a CUDA graph is captured.
+            ValueError: not all of them are here.
         """
         self._transfers.refuse_capture("Streamed weights")
-        for index, layer in enumerate(self._layers):
+        places = self.span.places(span or self.span)
+        for index in range(places.start, places.stop):
+            layer = self._layers[index]
             if isinstance(layer, LayerWeights):
                 yield layer
                 continue

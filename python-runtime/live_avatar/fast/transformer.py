@@ -6,7 +6,7 @@ that reads it next. What does not change within a block or a prompt is prepared 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,16 +16,19 @@ from live_avatar.checkpoint.config import DitConfig
 from live_avatar.fast.attention import Attention, plain_attention
 from live_avatar.fast.cache import CacheBuffers, FastCache
 from live_avatar.fast.products import RowValues, product
-from live_avatar.fast.row_operations import Affine, RowOperations, Update, rms_norm, rotate_split
+from live_avatar.fast.row_operations import Affine, RowOperations, StoredWindow, Update
 from live_avatar.fast.streamed_fast_cache import StreamedFastCache
 from live_avatar.fast.tables import LayerTable, StepTables, affine_rows, step_tables
 from live_avatar.fast.weights import InjectorWeights, LayerStore, LayerWeights
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
+from live_avatar.layer_span import HeldUnits, HiddenState, LayerSpan
+from live_avatar.model.audio_encoder import AudioTokens
 from live_avatar.model.audio_injector import ADAPTIVE_EPS, InjectedAudio
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.model.layers import KeyValue
 from live_avatar.model.rope import REFERENCE_PREFILL_FRAME, RotaryPositions
 from live_avatar.model.transformer import BlockPositions, CausalAvatarTransformer, ConditionSink, TimeConditions
+from live_avatar.numerics import current_card
 
 # From stacked q, k, v [B * T, 3 * D] of a layer to the attention's result [B * T, D].
 _Attend = Callable[[int, LayerWeights, Tensor], RowValues | Tensor]
@@ -37,14 +40,15 @@ class PassInputs:
     """Everything one pass reads beside weights and cache; a captured graph has these in fixed places.
 
     Attributes:
-        latents: [B, 16, 3, h8, w8] float32; row b is a block at step ``steps[b]``.
-        positions, text, audio, pose, routing: see :meth:`CausalAvatarTransformer.denoise`.
+        given: latents [B, 16, 3, h8, w8] float32, or what the layers before answered; row b is a block at step
+            ``steps[b]``.
+        positions, text, audio, pose, routing: see :meth:`CausalAvatarTransformer.denoise_span`.
     """
 
-    latents: Tensor
+    given: Tensor | HiddenState
     positions: BlockPositions
-    text: list[KeyValue]
-    audio: list[InjectedAudio]
+    text: Mapping[int, KeyValue]
+    audio: Mapping[int, InjectedAudio]
     pose: Tensor | None
     routing: Tensor | None
 
@@ -88,6 +92,11 @@ class FastTransformer:
         return self.network.config
 
     @property
+    def span(self) -> LayerSpan:
+        """Layers whose weights it holds."""
+        return self.layers.span
+
+    @property
     def dtype(self) -> torch.dtype:
         """Compute dtype of what is not quantised."""
         return self.network.dtype
@@ -105,74 +114,106 @@ class FastTransformer:
         """As :meth:`CausalAvatarTransformer.embed_text`."""
         return self.network.embed_text(context)
 
-    def text_memory(self, embedded: Tensor) -> list[KeyValue]:
+    def text_memory(self, embedded: Tensor) -> dict[int, KeyValue]:
         """As :meth:`CausalAvatarTransformer.text_memory`."""
         return self.network.text_memory(embedded)
 
-    def audio_memory(self, features: Tensor) -> list[InjectedAudio]:
-        """As :meth:`CausalAvatarTransformer.audio_memory`."""
-        return self.network.audio_memory(features)
+    def audio_tokens(self, features: Tensor) -> AudioTokens:
+        """As :meth:`CausalAvatarTransformer.audio_tokens`."""
+        return self.network.audio_tokens(features)
+
+    def audio_memory_of(self, tokens: AudioTokens) -> dict[int, InjectedAudio]:
+        """As :meth:`CausalAvatarTransformer.audio_memory_of`."""
+        return self.network.audio_memory_of(tokens)
 
     def condition_tokens(self, reference: Tensor, motion: Tensor) -> Tensor:
         """As :meth:`CausalAvatarTransformer.condition_tokens`."""
         return self.network.condition_tokens(reference, motion)
 
-    def new_cache(self, shape: LatentShape, steps: int, dtype: torch.dtype | None = None) -> KvCache:
+    def new_cache(
+        self, shape: LatentShape, steps: int, dtype: torch.dtype | None = None, *, units: HeldUnits | None = None
+    ) -> KvCache:
         """A cache for a take; its precision is the attention's, whatever ``dtype`` says."""
+        held = HeldUnits.whole(steps, self.config.num_layers) if units is None else units
         if self.streamed_cache:
-            return StreamedFastCache(self.config, shape, steps, self.attention.cache_dtype, self.dtype, self.device)
-        return FastCache(shape, self.new_buffers(shape, steps))
+            dtype = self.attention.cache_dtype
+            return StreamedFastCache(self.config, shape, held, dtype, self.dtype, self.device, row_operations=self.rows)
+        return self.new_fast_cache(shape, held)
 
-    def new_buffers(self, shape: LatentShape, steps: int) -> CacheBuffers:
-        """Memory for a cache."""
-        return CacheBuffers.allocate(self.config, shape, steps, self.attention.cache_dtype, self.dtype, self.device)
+    def new_fast_cache(self, shape: LatentShape, units: HeldUnits) -> FastCache:
+        """A cache on the device."""
+        dtype = self.attention.cache_dtype
+        buffers = CacheBuffers.allocate(self.config, shape, units, dtype, self.dtype, self.device)
+        return FastCache(shape, buffers, self.rows)
 
-    def prefill(
-        self, tokens: Tensor, time: TimeConditions, text: list[KeyValue], rotary: RotaryPositions, sink: ConditionSink
-    ) -> None:
-        """As :meth:`CausalAvatarTransformer.prefill`; keys go to ``sink`` with split pairs."""
-        table = rotary.condition(REFERENCE_PREFILL_FRAME)
-        batch, count, _ = tokens.shape
+    def hidden_places(self, batch: int, tokens: int) -> HiddenState:
+        """Memory for a hidden state: residual and update, each [batch * tokens, D], not initialised."""
+        size = (batch * tokens, self.config.dim)
+        residual, update = (torch.empty(size, dtype=dtype, device=self.device) for dtype in self._hidden_dtypes)
+        return HiddenState((residual, update))
+
+    def prefill_span(
+        self,
+        given: Tensor | HiddenState,
+        span: LayerSpan,
+        time: TimeConditions,
+        text: Mapping[int, KeyValue],
+        rotary: RotaryPositions,
+        sink: ConditionSink,
+    ) -> HiddenState | None:
+        """As :meth:`CausalAvatarTransformer.prefill_span`, for one take; keys go to ``sink`` with split pairs."""
+        table = rotary.condition(REFERENCE_PREFILL_FRAME).unsqueeze(0)
+        window = self._window_of_its_own(table.shape[1])
 
         def attend(layer: int, weights: LayerWeights, qkv: Tensor) -> Tensor:
-            parts = qkv.view(batch, count, 3, self.config.num_heads, -1).unbind(2)
-            query = self._normed_heads(parts[0], weights.query_norm)
-            key = self._normed_heads(parts[1], weights.key_norm)
-            sink(layer, KeyValue(key, parts[2]))
-            rotated = [rotate_split(part, table).to(qkv.dtype) for part in (query, key)]
-            return plain_attention(rotated[0], rotated[1], parts[2]).flatten(0, 1).flatten(1)
+            norms, eps = (weights.query_norm, weights.key_norm), self.config.eps
+            query = self.rows.store(qkv, *norms, eps, table, window, self.dtype)
+            key, value = qkv.view(1, len(qkv), 3, self.config.num_heads, -1).unbind(2)[1:]
+            unrotated = self.rows.rms(key.flatten(0, 1).flatten(1).contiguous(), weights.key_norm, eps)
+            sink(layer, KeyValue(unrotated.view(key.shape), value))
+            return plain_attention(query, window.key, value).flatten(0, 1).flatten(1)
 
         tables = self._step_tables(time)
-        residual = self._residual(tokens)
-        update: Update | None = None
-        for layer, weights in enumerate(self.layers.walk()):
-            update = self._block(layer, residual, update, weights, tables.layers[layer], text[layer], attend)
+        residual = self._residual(given)
+        update = self._pending(given, span, tables, slice(0, 1), injected=False)
+        with current_card(self.device):
+            for layer, weights in zip(span.layers, self.layers.walk(span), strict=True):
+                update = self._block(layer, residual, update, weights, tables.layers[layer], text[layer], attend)
+        if span.last == self.config.num_layers:
+            return None
+        assert update is not None
+        return HiddenState((residual, update.values))
 
-    def denoise(
+    def denoise_span(
         self,
-        latents: Tensor,
+        given: Tensor | HiddenState,
+        span: LayerSpan,
         time: TimeConditions,
         positions: BlockPositions,
         cache: KvCache,
         steps: slice,
-        text: list[KeyValue],
-        audio: list[InjectedAudio],
+        text: Mapping[int, KeyValue],
+        audio: Mapping[int, InjectedAudio],
         pose: Tensor | None = None,
         routing: Tensor | None = None,
-    ) -> Tensor:
-        """As :meth:`CausalAvatarTransformer.denoise`."""
+    ) -> Tensor | HiddenState:
+        """As :meth:`CausalAvatarTransformer.denoise_span`."""
         assert isinstance(cache, FastCache)
-        inputs = PassInputs(latents, positions, text, audio, pose, routing)
-        return self.run(inputs, self._step_tables(time), cache, steps)
+        inputs = PassInputs(given, positions, text, audio, pose, routing)
+        tables = self._step_tables(time)
+        with current_card(self.device):
+            return self.run(inputs, span, tables, cache, steps)
 
-    def run(self, inputs: PassInputs, tables: StepTables, cache: FastCache, steps: slice) -> Tensor:
-        """One pass; nothing in it depends on values, only on shapes, so that it can be captured.
+    def run(
+        self, inputs: PassInputs, span: LayerSpan, tables: StepTables, cache: FastCache, steps: slice
+    ) -> Tensor | HiddenState:
+        """One pass over some layers; nothing in it depends on values, only on shapes, so that it can be captured.
 
         Returns:
-            Velocity [B, 16, 3, h8, w8] float32.
+            Velocity [B, 16, 3, h8, w8] float32 after the last layer, else a hidden state.
         """
-        positions = inputs.positions
-        cache.begin_pass(steps, positions, self.rows)
+        positions, batch = inputs.positions, len(inputs.positions.ring_index)
+        cache.begin_pass(steps, span, positions, self.rows)
 
         def attend(layer: int, weights: LayerWeights, qkv: Tensor) -> RowValues | Tensor:
             window = cache.window(steps, layer, positions.ring_index)
@@ -191,19 +232,23 @@ class FastTransformer:
             cache.finish_layer(layer)
             return attended
 
-        residual = self._residual(self.network.patchify(inputs.latents, inputs.pose))
-        update: Update | None = None
-        injector = 0
-        for layer, weights in enumerate(self.layers.walk()):
+        given = inputs.given
+        if not isinstance(given, HiddenState):
+            given = self.network.patchify(given, inputs.pose)
+        residual = self._residual(given)
+        update = self._pending(given, span, tables, steps, injected=True)
+        for layer, weights in zip(span.layers, self.layers.walk(span), strict=True):
             table = tables.layers[layer].rows(steps)
             update = self._block(layer, residual, update, weights, table, inputs.text[layer], attend)
             if weights.injector is not None:
-                audio = inputs.audio[injector]
-                update = self._inject(len(inputs.latents), residual, update, weights.injector, audio, inputs.routing)
-                injector += 1
+                audio = inputs.audio[self.config.audio_inject_layers.index(layer)]
+                update = self._inject(batch, residual, update, weights.injector, audio, inputs.routing)
+        if span.last < self.config.num_layers:
+            assert update is not None
+            return HiddenState((residual, update.values))
         normed = self.head_rows.norm(residual, update, affine_rows(tables.head, steps), self.config.eps)
-        patches = self.network.head.head(normed.values).unflatten(0, (len(inputs.latents), -1))
-        return self.network.unpatchify(patches, inputs.latents.shape[-2], inputs.latents.shape[-1])
+        patches = self.network.head.head(normed.values).unflatten(0, (batch, -1))
+        return self.network.unpatchify(patches, cache.shape.height, cache.shape.width)
 
     def _block(
         self,
@@ -258,15 +303,37 @@ class FastTransformer:
         assert total is not None
         return Update(total)
 
-    def _residual(self, tokens: Tensor) -> Tensor:
-        return tokens.flatten(0, 1).to(self.residual_dtype, copy=True, memory_format=torch.contiguous_format)
+    @property
+    def _hidden_dtypes(self) -> tuple[torch.dtype, torch.dtype]:
+        return self.residual_dtype, self.dtype
+
+    def _residual(self, given: Tensor | HiddenState) -> Tensor:
+        """The residual stream [M, D], to be changed in place; of tokens [B, T, D] a copy."""
+        if isinstance(given, HiddenState):
+            return given.tensors[0]
+        return given.flatten(0, 1).to(self.residual_dtype, copy=True, memory_format=torch.contiguous_format)
+
+    def _pending(
+        self, given: Tensor | HiddenState, span: LayerSpan, tables: StepTables, steps: slice, *, injected: bool
+    ) -> Update | None:
+        """What the layer before ``span`` left to be added; its gate is known here as it is there."""
+        if not isinstance(given, HiddenState):
+            return None
+        before = span.first - 1
+        if injected and before in self.config.audio_inject_layers:
+            return Update(given.tensors[1])
+        return Update(given.tensors[1], tables.layers[before].rows(steps).feed_forward_gate)
 
     def _heads(self, states: Tensor) -> Tensor:
         """[M, D] -> [M, heads, head_dim]."""
         return states.view(*states.shape[:-1], self.config.num_heads, -1)
 
-    def _normed_heads(self, states: Tensor, weight: Tensor) -> Tensor:
-        return rms_norm(states.flatten(-2), weight, self.config.eps).view(states.shape).to(states.dtype)
+    def _window_of_its_own(self, tokens: int) -> StoredWindow:
+        """Room for keys and values that attend to nothing but each other."""
+        size = (1, tokens, self.config.num_heads, self.config.head_dim)
+        key, value = (torch.empty(size, dtype=self.dtype, device=self.device) for _ in range(2))
+        index = torch.arange(tokens, device=self.device).unsqueeze(0)
+        return StoredWindow(key, value, index, torch.ones((), device=self.device))
 
     def _step_tables(self, time: TimeConditions) -> StepTables:
         known = self._tables.get(id(time))

@@ -16,24 +16,27 @@ from live_avatar.fast.streamed_layers import HostLayer, StreamedLayers
 from live_avatar.fast.weight_groups import WeightGroup, audio_linears, text_linears
 from live_avatar.fast.weight_only import replace_linears
 from live_avatar.fast.weights import LayerStore, LayerWeights, ResidentLayers, layer_of_tensors
+from live_avatar.layer_span import LayerSpan
 from live_avatar.model.transformer import CausalAvatarTransformer
 
 
 class Assembly:
-    """The network and the store, filled group by group."""
+    """The network and the store, filled group by group. Of the network only what a part has is ever filled."""
 
-    def __init__(self, config: DitConfig, placement: Placement, device: torch.device) -> None:
+    def __init__(self, config: DitConfig, placement: Placement, device: torch.device, span: LayerSpan) -> None:
         self._config = config
+        self._span = span
         self._device = device
         self._placement = placement
-        self._streamed = set(streamed_indices(config.num_layers, placement.resident_layers))
+        streamed = streamed_indices(len(span), placement.resident_layers)
+        self._streamed = {span.first + index for index in streamed}
         self._layers: dict[int, LayerWeights | HostLayer] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget everything that was put in place."""
         with torch.device("meta"):
-            self._module = CausalAvatarTransformer(self._config)
+            self._module = CausalAvatarTransformer(self._config, self._span)
         self._module.requires_grad_(False).eval()
         self._layers.clear()
         small = None if self._placement.conditions == "wide" else self._placement.conditions
@@ -42,7 +45,7 @@ class Assembly:
                 replace_linears(self._module, self._linears(kind), small)
 
     def _linears(self, kind: str) -> Iterable[str]:
-        for layer in range(self._config.num_layers):
+        for layer in self._span.layers:
             yield from text_linears(layer) if kind == "text" else audio_linears(self._config, layer)
 
     def _is_hosted(self, kind: str) -> bool:
@@ -79,11 +82,11 @@ class Assembly:
 
     def finish(self) -> tuple[CausalAvatarTransformer, LayerStore]:
         """The module and the store."""
-        layers = [self._layers[index] for index in range(self._config.num_layers)]
+        layers = [self._layers[index] for index in self._span.layers]
         resident = [layer for layer in layers if isinstance(layer, LayerWeights)]
         if len(resident) == len(layers):
-            return self._module, ResidentLayers(resident)
-        return self._module, StreamedLayers(layers, self._device)
+            return self._module, ResidentLayers(resident, self._span.first)
+        return self._module, StreamedLayers(layers, self._device, self._span.first)
 
     def _install(self, tensors: Prepared, memory: HostBuffer | None) -> None:
         for name, tensor in tensors.items():

@@ -21,7 +21,7 @@ from live_avatar.media.atomic import atomic_write_json, remove_stale_temporaries
 from live_avatar.speed_record import cache_folder
 
 # Raise it when the arrangement or the arithmetic of prepared weights changes: older entries are no longer found.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 DEFAULT_LIMIT_BYTES = 48 * 10**9
 _MANIFEST, _WRITING, _USING = "manifest.json", "write.lock", "use-"
 # Left free on the disk beside what an entry takes.

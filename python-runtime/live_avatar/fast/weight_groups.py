@@ -8,8 +8,9 @@ from typing import Literal
 
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.fast.weights import step_tensor_names
+from live_avatar.network_part import NetworkPart, is_lead_only
 
-GroupKind = Literal["network", "text", "audio", "layer"]
+GroupKind = Literal["network", "lead", "text", "audio", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class WeightGroup:
 
     Attributes:
         kind: ``layer``, what a pass needs of a layer; ``text`` and ``audio``, linear layers that make its keys and
-            values from prompt and speech; ``network``, all the rest.
-        layer: which one; -1 for ``network``.
+            values from prompt and speech; ``lead``, what only the lead of several ranks needs; ``network``, the rest.
+        layer: which one; -1 for ``lead`` and ``network``.
         names: published names.
     """
 
@@ -47,8 +48,9 @@ def audio_linears(config: DitConfig, layer: int) -> list[str]:
     return [*linears, f"audio_injector.injector_adain_layers.{index}.linear"]
 
 
-def weight_groups(config: DitConfig, names: Iterable[str]) -> list[WeightGroup]:
-    """All groups in the order of loading; every one of ``names`` is in one of them."""
+def weight_groups(config: DitConfig, names: Iterable[str], part: NetworkPart | None = None) -> list[WeightGroup]:
+    """The groups of a part in the order of loading; without one, each of ``names`` is in one of them."""
+    part = part or NetworkPart.whole(config)
     groups: list[WeightGroup] = []
     for layer in range(config.num_layers):
         groups.append(WeightGroup("text", layer, _with_bias(text_linears(layer))))
@@ -56,8 +58,11 @@ def weight_groups(config: DitConfig, names: Iterable[str]) -> list[WeightGroup]:
             groups.append(WeightGroup("audio", layer, _with_bias(audio_linears(config, layer))))
         groups.append(WeightGroup("layer", layer, tuple(step_tensor_names(config, layer))))
     grouped = {name for group in groups for name in group.names}
-    rest = tuple(name for name in names if name not in grouped)
-    return [WeightGroup("network", -1, rest), *groups]
+    rest = [name for name in names if name not in grouped]
+    lead = WeightGroup("lead", -1, tuple(name for name in rest if is_lead_only(name)))
+    network = WeightGroup("network", -1, tuple(name for name in rest if not is_lead_only(name)))
+    held = [group for group in groups if group.layer in part.span]
+    return [network, *([lead] if part.lead else []), *held]
 
 
 def _with_bias(linears: Iterable[str]) -> tuple[str, ...]:

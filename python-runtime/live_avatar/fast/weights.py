@@ -11,6 +11,7 @@ from torch import Tensor
 
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.fast.products import Linear, WeightFormat, make_linear
+from live_avatar.layer_span import LayerSpan
 
 TensorOf = Callable[[str], Tensor]
 
@@ -52,21 +53,26 @@ class LayerWeights:
 
 
 class LayerStore(Protocol):
-    """Where the layers' weights are."""
+    """Where the weights of a run of layers are."""
 
-    def walk(self) -> Iterator[LayerWeights]:
-        """All layers in order, each on the device until the next is asked for."""
+    @property
+    def span(self) -> LayerSpan:
+        """The layers it has."""
+
+    def walk(self, span: LayerSpan | None = None) -> Iterator[LayerWeights]:
+        """All of them or some, in order, each on the device until the next is asked for."""
 
 
 class ResidentLayers:
-    """All layers on the device."""
+    """Layers on the device, from ``first`` on."""
 
-    def __init__(self, layers: list[LayerWeights]) -> None:
+    def __init__(self, layers: list[LayerWeights], first: int = 0) -> None:
         self._layers = layers
+        self.span = LayerSpan(first, first + len(layers))
 
-    def walk(self) -> Iterator[LayerWeights]:
+    def walk(self, span: LayerSpan | None = None) -> Iterator[LayerWeights]:
         """See :class:`LayerStore`."""
-        return iter(self._layers)
+        return iter(self._layers[self.span.places(span or self.span)])
 
 
 def split_pairs(channels: Tensor, heads: int) -> Tensor:

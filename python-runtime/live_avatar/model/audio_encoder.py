@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -11,6 +13,18 @@ from live_avatar.model.layers import Fp32Linear, layer_norm
 # The three convolutions reach 5 columns to the left of a block; the published 73 replicas give the same numbers.
 LEFT_REPLICAS = 5
 _EPS = 1e-6
+
+
+@dataclass(slots=True)
+class AudioTokens:
+    """One block's sound as the injectors take it, in the compute dtype.
+
+    Attributes:
+        local: [actors, 3, tokens + 1, D]; whole: [actors, 3, 1, D].
+    """
+
+    local: Tensor
+    whole: Tensor
 
 
 class _ValidConv(nn.Module):

@@ -7,7 +7,7 @@ models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
-from live_avatar.model.audio_encoder import CausalAudioEncoder
+from live_avatar.layer_span import HeldUnits, HiddenState, LayerSpan
+from live_avatar.model.audio_encoder import AudioTokens, CausalAudioEncoder
 from live_avatar.model.audio_injector import AudioInjector, InjectedAudio
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.model.layers import AttentionProjections, Fp32Linear, KeyValue, attention, layer_norm, modulate
@@ -130,11 +131,16 @@ class Head(nn.Module):
 
 
 class CausalAvatarTransformer(nn.Module):
-    """The denoiser. Parameter names are those of the published checkpoint (spec section 2.1)."""
+    """The denoiser. Parameter names are those of the published checkpoint (spec section 2.1).
 
-    def __init__(self, config: DitConfig) -> None:
+    Attributes:
+        span: the layers whose weights it holds; the others are on the meta device.
+    """
+
+    def __init__(self, config: DitConfig, span: LayerSpan | None = None) -> None:
         super().__init__()
         self.config = config
+        self.span = LayerSpan(0, config.num_layers) if span is None else span
         dim = config.dim
         self.patch_embedding = nn.Conv3d(config.in_dim, dim, _PATCH, stride=_PATCH)
         self.cond_encoder = nn.Conv3d(config.cond_dim, dim, _PATCH, stride=_PATCH)
@@ -183,15 +189,24 @@ class CausalAvatarTransformer(nn.Module):
         embedded: Tensor = self.text_embedding(padded.to(self.device, self.dtype))
         return embedded.unsqueeze(0)
 
-    def text_memory(self, embedded: Tensor) -> list[KeyValue]:
-        """Every layer's text keys and values, from [B, text_len, D]; computed once per prompt."""
-        return [block.cross_attn.key_value(embedded) for block in self.layers()]
+    def text_memory(self, embedded: Tensor) -> dict[int, KeyValue]:
+        """Text keys and values of the layers it holds, by layer, from [B, text_len, D]; computed once per prompt."""
+        layers = self.layers()
+        return {layer: layers[layer].cross_attn.key_value(embedded) for layer in self.span.layers}
 
-    def audio_memory(self, features: Tensor) -> list[InjectedAudio]:
-        """Every injector's audio conditions of one block, from features [actors, layers, A, 12]; once per block."""
+    def audio_tokens(self, features: Tensor) -> AudioTokens:
+        """The sound of one block, from features [actors, layers, A, 12]."""
         local, whole = self.casual_audio_encoder(features.to(self.device))
-        local, whole = local.to(self.dtype), whole.to(self.dtype)
-        return [self.audio_injector.prepare(i, local, whole) for i in range(len(self._injector_of_block))]
+        return AudioTokens(local.to(self.dtype), whole.to(self.dtype))
+
+    def audio_memory(self, features: Tensor) -> dict[int, InjectedAudio]:
+        """As :meth:`audio_memory_of`, from features [actors, layers, A, 12]."""
+        return self.audio_memory_of(self.audio_tokens(features))
+
+    def audio_memory_of(self, tokens: AudioTokens) -> dict[int, InjectedAudio]:
+        """Audio conditions of the injectors after the layers it holds, by injector; once per block."""
+        held = (self._injector_of_block[layer] for layer in self.span.layers if layer in self._injector_of_block)
+        return {index: self.audio_injector.prepare(index, tokens.local, tokens.whole) for index in held}
 
     def patchify(self, latents: Tensor, pose: Tensor | None) -> Tensor:
         """Noisy latents [B, 16, F, h8, w8] (and pose latents of that shape, or None) -> [B, F * N, D]."""
@@ -211,64 +226,78 @@ class CausalAvatarTransformer(nn.Module):
         mask = self.trainable_cond_mask.weight
         return torch.cat([still + mask[_REFERENCE], moving + mask[_MOTION]], dim=1)
 
-    def new_cache(self, shape: LatentShape, steps: int, dtype: torch.dtype | None = None) -> KvCache:
-        """An empty cache for a take, in ``dtype`` or the compute dtype."""
+    def new_cache(
+        self, shape: LatentShape, steps: int, dtype: torch.dtype | None = None, *, units: HeldUnits | None = None
+    ) -> KvCache:
+        """An empty cache for a take, in ``dtype`` or the compute dtype, for all units or those given."""
         config = self.config
-        return KvCache(
-            shape,
-            steps,
-            config.num_layers,
-            config.num_heads,
-            config.head_dim,
-            dtype or self.dtype,
-            self.device,
-        )
+        held = HeldUnits.whole(steps, config.num_layers) if units is None else units
+        return KvCache(shape, held, config.num_heads, config.head_dim, dtype or self.dtype, self.device)
 
-    def prefill(
-        self, tokens: Tensor, time: TimeConditions, text: list[KeyValue], rotary: RotaryPositions, sink: ConditionSink
-    ) -> None:
-        """Run the condition tokens through all layers at t = 0 (spec section 2.7).
+    def hidden_places(self, batch: int, tokens: int) -> HiddenState:
+        """Memory for a hidden state of ``batch`` samples of ``tokens`` tokens, not initialised."""
+        return HiddenState((torch.empty(batch, tokens, self.config.dim, dtype=self.dtype, device=self.device),))
+
+    def prefill_span(
+        self,
+        given: Tensor | HiddenState,
+        span: LayerSpan,
+        time: TimeConditions,
+        text: Mapping[int, KeyValue],
+        rotary: RotaryPositions,
+        sink: ConditionSink,
+    ) -> HiddenState | None:
+        """Run the condition tokens through a run of layers at t = 0 (spec section 2.7).
 
         Args:
-            tokens: [B, C, D] from ``condition_tokens``.
+            given: [B, C, D] from ``condition_tokens``, or what the layers before answered.
             time: conditions of timestep 0 (one row).
+            text: by layer.
             sink: called for every layer with unrotated keys and values [B, C, heads, head_dim].
+
+        Returns:
+            The hidden state, or ``None`` after the last layer: nobody needs it.
         """
         table = rotary.condition(REFERENCE_PREFILL_FRAME)
-        hidden = tokens
-        for layer, block in enumerate(self.layers()):
+        hidden = given.tensors[0] if isinstance(given, HiddenState) else given
+        layers = self.layers()
+        for layer in span.layers:
 
             def attend(query: Tensor, states: KeyValue, layer: int = layer) -> Tensor:
                 sink(layer, states)
                 return attention(rotate(query, table), rotate(states.key, table), states.value)
 
-            hidden = block(hidden, time.block, attend, text[layer])
+            hidden = layers[layer](hidden, time.block, attend, text[layer])
+        return None if span.last == self.config.num_layers else HiddenState((hidden,))
 
-    def denoise(
+    def denoise_span(
         self,
-        latents: Tensor,
+        given: Tensor | HiddenState,
+        span: LayerSpan,
         time: TimeConditions,
         positions: BlockPositions,
         cache: KvCache,
         steps: slice,
-        text: list[KeyValue],
-        audio: list[InjectedAudio],
+        text: Mapping[int, KeyValue],
+        audio: Mapping[int, InjectedAudio],
         pose: Tensor | None = None,
         routing: Tensor | None = None,
-    ) -> Tensor:
-        """Velocity of a batch of blocks, writing their keys and values into the step caches ``steps``.
+    ) -> Tensor | HiddenState:
+        """A run of layers over a batch of blocks, writing their keys and values into the step caches ``steps``.
 
         Args:
-            latents: [B, 16, 3, h8, w8]; row b is a block at step ``steps[b]``.
+            given: latents [B, 16, 3, h8, w8], if ``span`` has the first layer; else what the layers before answered.
+                Row b is a block at step ``steps[b]``.
             time: conditions of the whole schedule.
-            text, audio: per layer and per injector; shared by the batch or with B rows.
+            text, audio: by layer and by injector; shared by the batch or with B rows.
+            pose: latents of the same shape; for the first layer only.
 
         Returns:
-            [B, 16, 3, h8, w8] float32.
+            Velocity [B, 16, 3, h8, w8] float32, if ``span`` has the last layer; else a hidden state.
         """
-        hidden = self.patchify(latents, pose)
-        time_block, time_head = time.block[steps], time.head[steps]
-        for layer, block in enumerate(self.layers()):
+        hidden = given.tensors[0] if isinstance(given, HiddenState) else self.patchify(given, pose)
+        time_block, layers = time.block[steps], self.layers()
+        for layer in span.layers:
 
             def attend(query: Tensor, states: KeyValue, layer: int = layer) -> Tensor:
                 rotated = KeyValue(rotate(states.key, positions.noisy_table), states.value)
@@ -277,11 +306,13 @@ class CausalAvatarTransformer(nn.Module):
                 )
                 return attention(rotate(query, positions.noisy_table), window.key, window.value)
 
-            hidden = block(hidden, time_block, attend, text[layer])
+            hidden = layers[layer](hidden, time_block, attend, text[layer])
             hidden = self.inject(layer, hidden, audio, routing)
-        return self.unpatchify(self.head(hidden, time_head), latents.shape[-2], latents.shape[-1])
+        if span.last < self.config.num_layers:
+            return HiddenState((hidden,))
+        return self.unpatchify(self.head(hidden, time.head[steps]), cache.shape.height, cache.shape.width)
 
-    def inject(self, layer: int, hidden: Tensor, audio: list[InjectedAudio], routing: Tensor | None) -> Tensor:
+    def inject(self, layer: int, hidden: Tensor, audio: Mapping[int, InjectedAudio], routing: Tensor | None) -> Tensor:
         """Add the audio residual after ``layer`` if it is an injected one; [B, 3N, D] -> [B, 3N, D]."""
         index = self._injector_of_block.get(layer)
         if index is None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from live_avatar.bench.denoiser import PUBLISHED, random_network, random_session
+from live_avatar.bench.random_network import PUBLISHED, random_network, random_session
 from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.checkpoint.drawn import Drawing
 from live_avatar.fast.assembly import FastSettings, fast_transformer
