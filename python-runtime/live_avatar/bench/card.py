@@ -36,7 +36,7 @@ _BLOCKS = {LARGE: 24, SMALL: 40}
 _LONG_BLOCKS = 120
 # A latent frame past 45,000 of a take: two hours of video.
 _FAR_BLOCK = 15_200
-_BASE = ComputePlan("flat", "float8", "bfloat16", "float8")
+_BASE = ComputePlan("flat", "float8", "bfloat16", "float8", keep_primed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import torch
 
+from live_avatar.bench.random_network import random_conditions
 from live_avatar.checkpoint.drawn import Drawing
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.random_weights import write_random_model
@@ -20,7 +21,7 @@ from live_avatar.fast.loading import load_fast_transformer
 from live_avatar.fast.transformer import FastTransformer
 from live_avatar.fast.weights import LayerStore
 from live_avatar.file_facts import read_model_sizes
-from live_avatar.geometry import BLOCK_FRAMES, LatentShape
+from live_avatar.geometry import LatentShape
 from live_avatar.last_step import without_last_step
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.noise import SeededDraws
@@ -28,6 +29,7 @@ from live_avatar.sampler import Schedule, make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
 from live_avatar.vae import VaeConfig, VideoVae
 from live_avatar.vae.block_decoder import BlockDecoder, make_decoder
+from live_avatar.vae.fast_encoder import speed_up_encoder
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class CardPipeline:
                 self._vae = VideoVae(VaeConfig.of_width(self.sizes.vae_width)).to(self.device, dtype)
             self._vae.use_channels_last()
             self._vae.eval().requires_grad_(False)
+            speed_up_encoder(self._vae)
         return self._vae
 
     def decoder(self) -> BlockDecoder:
@@ -108,21 +111,7 @@ class CardPipeline:
 
     def conditions(self, shape: LatentShape) -> Conditions:
         """Random conditions; portrait latents included."""
-        config = self.sizes.config
-        generator = torch.Generator().manual_seed(5)
-
-        def draw(*size: int) -> torch.Tensor:
-            return torch.randn(size, generator=generator)
-
-        features = draw(1, config.audio_layers, config.audio_dim, BLOCK_FRAMES)
-        context = draw(60, config.text_dim).to(self.device)
-        return Conditions(
-            reference=draw(1, config.in_dim, 1, shape.height, shape.width).to(self.device),
-            motion=draw(1, config.in_dim, 19, shape.height, shape.width).to(self.device),
-            prompt=lambda block: "prompt",
-            context=lambda text: context,
-            audio=lambda block: features,
-        )
+        return random_conditions(self.sizes.config, shape, self.device)
 
     def session(
         self,

@@ -76,11 +76,11 @@ class ClipSink:
     def __init__(self, folder: Path, size: tuple[int, int], clip_blocks: int) -> None:
         from live_avatar.bench.settings import EXAMPLE
         from live_avatar.clip_encoder import ClipEncoder
-        from live_avatar.media.audio_file import decode_audio
         from live_avatar.media.segments import SegmentWriter
+        from live_avatar.media.viewer_sound import ViewerSound
 
-        sound = decode_audio(EXAMPLE / "voice.wav", folder)
-        self._writer = SegmentWriter(folder / "clips", *size, sound.viewer_path)
+        sound = ViewerSound(EXAMPLE / "voice.wav", "", folder)
+        self._writer = SegmentWriter(folder / "clips", *size, sound.path())
         self.encoder = self._writer.encoder.name
         self._encoder = ClipEncoder(self._writer)
         self._clip_blocks = clip_blocks

@@ -20,6 +20,7 @@ from live_avatar.audio_features import frame_features
 from live_avatar.bench.settings import DEMO_MODEL, EXAMPLE
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.lora import read_lora
+from live_avatar.denoiser import Denoiser
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, MODEL_SAMPLE_RATE, LatentShape
 from live_avatar.image import fit_picture, open_picture, picture_to_tensor
 from live_avatar.model.transformer import CausalAvatarTransformer
@@ -27,7 +28,7 @@ from live_avatar.models import load_audio, load_text, load_transformer, load_vae
 from live_avatar.noise import SeededDraws
 from live_avatar.portrait import motion_latents, reference_latent
 from live_avatar.sampler import Schedule
-from live_avatar.session import Conditions, Denoiser, Session, SessionSettings
+from live_avatar.session import Conditions, Session, SessionSettings
 from live_avatar.vae import VideoVae
 from live_avatar.vae.block_decoder import BlockDecoder, PlainDecoder
 

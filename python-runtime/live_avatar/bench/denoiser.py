@@ -12,38 +12,20 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from live_avatar.checkpoint.config import DitConfig
-from live_avatar.checkpoint.dit_shapes import dit_shapes
+from live_avatar.bench.random_network import PUBLISHED, Network, random_network, random_session
 from live_avatar.checkpoint.drawn import Drawing
 from live_avatar.fast.assembly import FastSettings, fast_transformer
 from live_avatar.fast.attention import available_attention
-from live_avatar.fast.products import WeightFormat
-from live_avatar.fast.weights import ResidentLayers, make_layer, step_tensor_names
 from live_avatar.geometry import BLOCK_FRAMES, LatentShape
-from live_avatar.model.transformer import CausalAvatarTransformer
-from live_avatar.noise import SeededDraws
-from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
 from live_avatar.vae import VaeConfig, VideoVae
-from live_avatar.vae.block_decoder import PlainDecoder
-
-PUBLISHED = DitConfig(
-    dim=5120,
-    num_heads=40,
-    ffn_dim=13824,
-    num_layers=40,
-    audio_dim=1024,
-    audio_inject_layers=(0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39),
-    text_dim=4096,
-)
 
 # Names say what differs from e4m3 weights, the best attention, fused kernels, graphs, one step after the other.
 VARIANTS: dict[str, tuple[FastSettings, bool]] = {
@@ -58,55 +40,6 @@ VARIANTS: dict[str, tuple[FastSettings, bool]] = {
 }
 _SHOWN_KERNELS = 14
 _GB = 1e9
-
-
-@dataclass(slots=True)
-class Network:
-    """Random weights on a card: the parts a pass needs once, and all layers in one form."""
-
-    network: CausalAvatarTransformer
-    layers: ResidentLayers
-
-
-def random_network(config: DitConfig, form: WeightFormat, device: torch.device, drawing: Drawing) -> Network:
-    """Draw the published network layer by layer, so that no more than one layer is there in full precision."""
-    shapes = dit_shapes(config)
-
-    def tensor(name: str) -> Tensor:
-        return drawing.of(name, shapes[name], torch.bfloat16)(device)
-
-    layers = [make_layer(config, layer, tensor, form) for layer in range(config.num_layers)]
-    taken = {name for layer in range(config.num_layers) for name in step_tensor_names(config, layer)}
-    with torch.device("meta"):
-        network = CausalAvatarTransformer(config)
-    for name in shapes:
-        if name not in taken:
-            owner, _, leaf = name.rpartition(".")
-            setattr(network.get_submodule(owner), leaf, nn.Parameter(tensor(name), requires_grad=False))
-    return Network(network.requires_grad_(False).eval(), ResidentLayers(layers))
-
-
-def random_session(
-    network: CausalAvatarTransformer | Any, shape: LatentShape, vae: VideoVae, *, packed: bool, steps: int = 4
-) -> Session:
-    """A session on random conditions."""
-    config, device = network.config, network.device
-    generator = torch.Generator().manual_seed(5)
-
-    def draw(*size: int) -> Tensor:
-        return torch.randn(size, generator=generator)
-
-    features = draw(1, config.audio_layers, config.audio_dim, BLOCK_FRAMES)
-    context = draw(60, config.text_dim).to(device)
-    conditions = Conditions(
-        reference=draw(1, config.in_dim, 1, shape.height, shape.width).to(device),
-        motion=draw(1, config.in_dim, 19, shape.height, shape.width).to(device),
-        prompt=lambda block: "prompt",
-        context=lambda text: context,
-        audio=lambda block: features,
-    )
-    settings = SessionSettings(shape, make_schedule(steps), packed=packed)
-    return Session(network, PlainDecoder(vae), settings, conditions, SeededDraws(3))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 
 from live_avatar.bench.demo_takes import conditions_of, demo_takes, load_demo_model, pictures, whole_blocks
-from live_avatar.bench.denoiser import PUBLISHED, random_session
 from live_avatar.bench.picture_measures import Comparison, compare, mean_of
 from live_avatar.bench.precision_forms import FORMS, PrecisionForm, build_form, drawn_network
 from live_avatar.bench.precision_page import page
+from live_avatar.bench.random_network import PUBLISHED, random_session
 from live_avatar.checkpoint.config import DitConfig
+from live_avatar.denoiser import Denoiser
 from live_avatar.geometry import LatentShape
 from live_avatar.machine import Machine
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Denoiser
 from live_avatar.vae import VaeConfig, VideoVae
 
 STEPS = 4

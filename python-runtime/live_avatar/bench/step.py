@@ -19,6 +19,7 @@ from live_avatar.bench.stopwatch import settled_time, timed
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, LatentShape
 from live_avatar.media.audio_file import decode_audio
 from live_avatar.media.segments import SegmentWriter
+from live_avatar.media.viewer_sound import ViewerSound
 from live_avatar.noise import SeededDraws
 from live_avatar.pipeline import Pipeline, PipelineOptions
 from live_avatar.portrait import load_portrait, motion_latents, reference_latent
@@ -72,6 +73,7 @@ def _measure(setup: Setup, pipeline: Pipeline, on_cuda: bool, folder: Path) -> I
     recording = folder / "sound.wav"
     write_looped(setup.audio, setup.seconds, recording)
     seconds, sound = timed(lambda: decode_audio(recording, folder))
+    viewer = ViewerSound(recording, sound.source_sha256, folder).path()
     yield Figure("sound: decode, resample, AAC", seconds * _MS / setup.seconds, "ms/s", note="per second of sound")
     extractor = pipeline.speech()
     samples = np.asarray(sound.model_sound())
@@ -97,7 +99,7 @@ def _measure(setup: Setup, pipeline: Pipeline, on_cuda: bool, folder: Path) -> I
     if setup.profile:
         for name, share in shares(session.denoise_block, on_cuda).items():
             yield Figure(f"denoise: share of {name}", share * 100, "%", note="of the operations' time in one block")
-    yield _compression(pictures, folder, sound.viewer_path, portrait.width, portrait.height)
+    yield _compression(pictures, folder, viewer, portrait.width, portrait.height)
 
 
 def _blocks(
