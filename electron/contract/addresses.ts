@@ -19,10 +19,14 @@ export const clipAddress = (projectId: string, quality: Quality, takeId: string,
   `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/clips/${String(clip)}/${part(contentHash)}`;
 /** A JPEG of a clip's first frame, 90 pixels high. */
 export const clipThumbnailAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string): string => `${clipAddress(projectId, quality, takeId, clip, contentHash)}/thumbnail`;
+/** A JPEG of the newest block of a take that is being rendered; `frame` makes each address another. Gone when the take is done. */
+export const newestPictureAddress = (projectId: string, quality: Quality, takeId: string, frame: number): string => `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/newest/${String(frame)}`;
 /** The timeline's sound, mixed as the viewer will hear it (AAC in MP4), of the saved `revision`. */
 export const mixAddress = (projectId: string, revision: number): string => `/files/${part(projectId)}/mix/${String(revision)}`;
 /** Portrait or voice of a shipped example. */
 export const exampleAddress = (example: string, file: "portrait" | "voice"): string => `/examples/${part(example)}/${file}`;
+/** Who made what is shipped, and every licence, as a text. 404 in a checkout in which `npm run licences` has not run. */
+export const noticesAddress = "/licences/notices";
 /** A file that was made to be downloaded; `name` is what the browser saves it as. */
 export const downloadAddress = (id: string, name: string): string => `/downloads/${part(id)}/${part(name)}`;
 /** Where a file is uploaded with PUT; answers `{ "uploadId": … }`. */

@@ -63,6 +63,8 @@ export const jobStateSchema = z.discriminatedUnion("status", [
     clip: z.int().min(0).nullable(),
     /** Share of the clip under way, 0 to 1. */
     clipShare: z.number().min(0).max(1),
+    /** The picture of the newest block that is on disk: its clip, and its frame, both counted from the take's start. */
+    picture: z.object({ clip: z.int().min(0), frame: z.int().min(0) }).nullable().optional(),
     framesPerSecond: z.number().nullable(),
     secondsLeft: z.number().nullable(),
     memoryBytes: z.number().nullable(),

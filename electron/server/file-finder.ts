@@ -1,17 +1,23 @@
+import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { type Answer, type FileFinder } from "./http/http-server.ts";
 import { createMediaAnswers } from "./media/media-answers.ts";
+import { newestPicturePath } from "./render/take-folders.ts";
 import { type Studio } from "./studio.ts";
 
 /** Finds what the addresses of the contract stand for (addresses.ts). All parts are ids that are looked up. */
-export function createFileFinder(studio: Pick<Studio, "examples" | "downloads" | "projects" | "media" | "work">): FileFinder {
+export function createFileFinder(studio: Pick<Studio, "examples" | "downloads" | "projects" | "media" | "work" | "noticeFiles">): FileFinder {
   const { projects, work } = studio;
-  const answers = createMediaAnswers(studio.media, { project: projects.stateWithImports, mediaPath: projects.mediaPath, clip: work.clips.find });
+  const answers = createMediaAnswers(studio.media, { project: projects.stateWithImports, mediaPath: projects.mediaPath, clip: work.clips.find, newestPicture: newestPicturePath });
   return async (parts, signal) => {
     const [area = "", first = "", second = "", third = ""] = parts;
     switch (area) {
       case "examples":
         return second === "portrait" || second === "voice" ? file(await studio.examples.fileOf(first, second)) : null;
+      case "licences": {
+        const there = studio.noticeFiles.find((path) => existsSync(path));
+        return there === undefined ? null : file(there);
+      }
       case "downloads": {
         const found = studio.downloads.find(first);
         return found === null ? null : { kind: "file", ...found };
@@ -47,6 +53,7 @@ function contentTypeOf(name: string): string {
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
     ".webm": "video/webm",
+    ".txt": "text/plain; charset=utf-8",
   };
   return types[/\.[a-z0-9]+$/.exec(name)?.[0] ?? ""] ?? "application/octet-stream";
 }

@@ -54,12 +54,12 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     const state = stateNow();
     if (progress === null || (state.status !== "running" && state.status !== "stopping")) return;
     const counts = countsOf(progress);
-    const { doing, takeId, clip, clipShare, framesPerSecond, secondsLeft, memoryBytes } = progress;
+    const { doing, takeId, clip, clipShare, picture, framesPerSecond, secondsLeft, memoryBytes } = progress;
     const stalled = ticksSinceProgress >= STALL_TICKS ? ` (nothing new for ${ticksSinceProgress} s)` : "";
     // Finished clips are on disk whatever happens here; the record only needs to know about them now and then.
     const durable = progress.clipsDone === shownClips ? "later" : "now";
     shownClips = progress.clipsDone;
-    const next: JobState = state.status === "stopping" ? { ...state, ...counts } : { ...state, ...counts, doing: `${doing.text}${stalled}`, said: doing, takeId, clip, clipShare, framesPerSecond, secondsLeft, memoryBytes, silentSeconds: ports.silentSeconds() };
+    const next: JobState = state.status === "stopping" ? { ...state, ...counts } : { ...state, ...counts, doing: `${doing.text}${stalled}`, said: doing, takeId, clip, clipShare, picture, framesPerSecond, secondsLeft, memoryBytes, silentSeconds: ports.silentSeconds() };
     queue.change(jobId, { state: next, activeSeconds: activeSeconds() }, durable);
   }
 

@@ -39,7 +39,7 @@ const PREPARING = say("PREPARING", "Preparing");
 
 export function begun(state: JobState, now: number): JobState | null {
   if (state.status !== "queued") return null;
-  return { status: "running", ...countsOf(state), startedAt: now, doing: PREPARING.text, said: PREPARING, takeId: null, clip: null, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 };
+  return { status: "running", ...countsOf(state), startedAt: now, doing: PREPARING.text, said: PREPARING, takeId: null, clip: null, clipShare: 0, picture: null, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 };
 }
 
 export function paused(state: JobState): JobState | null {

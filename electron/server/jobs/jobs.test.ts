@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 const document = newDocument({ id: "d", name: "Talk", audioTrackId: "t", audioTrackName: "t", baseSeed: 1 });
-const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: say("CLIP", "Clip {clip}", { clip: clipsDone + 1 }), takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
+const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: say("CLIP", "Clip {clip}", { clip: clipsDone + 1 }), takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, picture: null, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
 
 /** A run that the test ends by hand. */
 interface Run {
@@ -98,7 +98,7 @@ test("a job is queued, runs, tells what it does and finishes; all of it is on di
   const id = await render(bench);
   const run = await begun(bench, 0);
   run.report(progress(1));
-  expect(await until(bench.jobs, id, "running", (state) => state.clipsDone === 1)).toMatchObject({ doing: "Clip 2", said: { code: "CLIP", values: { clip: 2 } }, takeId: "take", clip: 1, clipShare: 0.5, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
+  expect(await until(bench.jobs, id, "running", (state) => state.clipsDone === 1)).toMatchObject({ doing: "Clip 2", said: { code: "CLIP", values: { clip: 2 } }, takeId: "take", clip: 1, clipShare: 0.5, picture: null, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
   expect(bench.jobs.isBusy()).toBe(true);
   run.report(progress(4));
   run.end({ kind: "finished", bytes: 9, warnings: ["careful"] });

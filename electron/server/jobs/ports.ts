@@ -29,6 +29,7 @@ export interface RunProgress extends Counts {
   readonly clip: number | null;
   readonly clipOnTimeline: number | null;
   readonly clipShare: number;
+  readonly picture: { readonly clip: number; readonly frame: number } | null;
   readonly framesPerSecond: number | null;
   readonly secondsLeft: number | null;
   readonly memoryBytes: number | null;

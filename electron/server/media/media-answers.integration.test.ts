@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { clipAddress, clipInitAddress, clipThumbnailAddress, mixAddress, peaksAddress, pictureAddress } from "../../contract/addresses.ts";
+import { clipAddress, clipInitAddress, clipThumbnailAddress, mixAddress, newestPictureAddress, peaksAddress, pictureAddress } from "../../contract/addresses.ts";
 import { type ProjectDocument, projectDocumentSchema } from "../../contract/document/project-document.schema.ts";
 import { silentLogger } from "../common/logger.ts";
 import { sendVirtual } from "../http/send-virtual.ts";
@@ -46,6 +46,7 @@ async function studio(): Promise<{ readonly answer: (address: string) => Promise
     project: () => Promise.resolve({ folder, document, revision }),
     mediaPath: (_projectId, mediaId) => (mediaId === "face" ? Promise.resolve(face) : mediaId === "voice" ? Promise.resolve(voice) : Promise.reject(new Error("missing"))),
     clip: (_folder, quality, takeId, clip, contentHash) => Promise.resolve(quality === "preview" && takeId === "take" && contentHash === `hash${String(clip)}` ? { initPath: take.initPath, clipPath: take.clips[clip]?.path ?? "" } : null),
+    newestPicture: (projectFolder, quality, takeId) => `${projectFolder}/${quality}/${takeId}/newest.jpg`,
   });
   const answer = (address: string): Promise<MediaAnswer | null> => {
     const [, area, projectId = "", ...rest] = address.split("/").map(decodeURIComponent);
@@ -64,6 +65,7 @@ test("every address of the contract is answered, and no other", async () => {
   expect(pathOf(await answer(clipInitAddress("p", "preview", "take", "hash0")))).toMatch(/init\.mp4$/);
   expect(pathOf(await answer(clipAddress("p", "preview", "take", 1, "hash1")))).toMatch(/clip_00001\.m4s$/);
   expect(ffprobe(pathOf(await answer(clipThumbnailAddress("p", "preview", "take", 1, "hash1")))).streams).toMatchObject([{ height: 90 }]);
+  expect(await answer(newestPictureAddress("p", "preview", "take", 12))).toMatchObject({ contentType: "image/jpeg", cache: "never" });
   for (const address of [
     "/files/p/picture/face/121",
     "/files/p/picture/face",
@@ -79,6 +81,9 @@ test("every address of the contract is answered, and no other", async () => {
     "/files/p/takes/preview/take/clips/x/hash0",
     "/files/p/takes/preview/take/clips/0/hash0/thumbnail/more",
     "/files/p/takes/preview/take/other/hash0",
+    "/files/p/takes/preview/..%2Ftake/newest/12",
+    "/files/p/takes/preview/take/newest",
+    "/files/p/takes/preview/take/newest/12/more",
     "/files/p/mix/4",
     "/files/p/mix/5/more",
     "/files/p/anything",

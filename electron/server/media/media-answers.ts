@@ -20,6 +20,8 @@ export interface MediaPlaces {
   readonly mediaPath: (projectId: string, mediaId: string) => Promise<string>;
   /** Null when there is no such clip, or it was rendered anew since. */
   readonly clip: (projectFolder: string, quality: Quality, takeId: string, clip: number, contentHash: string) => Promise<{ readonly initPath: string; readonly clipPath: string } | null>;
+  /** Where the newest block's picture of a take lies while it is rendered. */
+  readonly newestPicture: (projectFolder: string, quality: Quality, takeId: string) => string;
 }
 
 /** Finds what an address below `/files/<projectId>/` stands for: `rest` are the decoded parts after the project. Null: nothing. */
@@ -59,6 +61,7 @@ export function createMediaAnswers(media: Media, places: MediaPlaces): MediaAnsw
     // Ids of takes are segment ids: safe as names of folders.
     if (quality === undefined || !/^[A-Za-z0-9_-]{1,64}$/.test(takeId)) return null;
     const { folder } = await places.project(projectId);
+    if (area === "newest" && rest.length === 1) return { kind: "file", path: places.newestPicture(folder, quality, takeId), root: folder, contentType: "image/jpeg", cache: "never" };
     const [clipText, contentHash] = area === "init" ? ["0", rest[0]] : [rest[0], rest[1]];
     if (clipText === undefined || contentHash === undefined || !/^\d{1,9}$/.test(clipText)) return null;
     const files = await places.clip(folder, quality, takeId, Number(clipText), contentHash);

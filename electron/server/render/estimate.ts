@@ -7,6 +7,7 @@ import type { EnginePlan } from "../../contract/engine-messages.schema.ts";
 import type { EngineJob } from "../../contract/engine-requests.schema.ts";
 import type { RenderScope } from "../../contract/jobs.schema.ts";
 import type { Estimate } from "../../contract/machine.schema.ts";
+import type { ModelAbility } from "../../contract/models.schema.ts";
 import type { TakeOutput } from "../../contract/outputs.schema.ts";
 import { clipsOfFrames, FRAMES_PER_BLOCK, FRAMES_PER_SECOND } from "../../contract/time.ts";
 import { faultOf } from "../common/fault-error.ts";
@@ -86,6 +87,22 @@ export async function estimatePresets(project: { readonly document: ProjectDocum
   return estimates;
 }
 
+/** From a draft to the largest in daily use. */
+const SIZES = [
+  [384, 256],
+  [704, 384],
+  [704, 704],
+] as const;
+
+/** What a minute of video would take with a model, for a few sizes. Never throws. */
+export async function estimateSizes(modelId: string, examplePortrait: string, dependencies: EstimateDependencies): Promise<ModelAbility[]> {
+  const { inferFrames } = DEFAULT_SETTINGS;
+  const { sampleSteps } = DEFAULT_SETTINGS.final;
+  const abilities = [];
+  for (const [width, height] of SIZES) abilities.push({ width, height, estimate: await estimateStretch(modelId, { imagePath: examplePortrait, width, height, sampleSteps, inferFrames, frames: MINUTE_FRAMES, quality: "final" }, dependencies) });
+  return abilities;
+}
+
 async function estimateStretch(modelId: string, wanted: Wanted, dependencies: EstimateDependencies): Promise<Estimate> {
   const clips = clipsOfFrames(wanted.frames, wanted.inferFrames);
   const totals: Totals = { frames: wanted.frames, clips, clipsToRender: clips, blocksToRender: Math.ceil(wanted.frames / FRAMES_PER_BLOCK) };
@@ -130,7 +147,7 @@ export function estimateOf(plan: EnginePlan, totals: Totals): Estimate {
   const fault = diskBytes > plan.disk_available ? diskTooSmall(diskBytes, plan.disk_available, "Free some space, or choose a smaller size.") : null;
   return {
     fits: fault === null,
-    plan: `${plan.device_name}, ${plan.precision}`,
+    plan: `${plan.device_name}, ${plan.on_card?.summary ?? plan.precision}`,
     width: plan.size.width,
     height: plan.size.height,
     frames: totals.frames,
@@ -140,7 +157,17 @@ export function estimateOf(plan: EnginePlan, totals: Totals): Estimate {
     secondsSource: forecast.basis === "estimate" ? "estimated" : forecast.basis,
     memoryBytes: plan.memory.peak,
     diskBytes,
+    onCard: onCardOf(plan),
     fault,
+  };
+}
+
+function onCardOf({ on_card: found = null }: EnginePlan): Estimate["onCard"] {
+  if (found === null) return null;
+  return {
+    framesPerSecond: found.frames_per_second,
+    firstPictureSeconds: found.first_picture_seconds,
+    rejected: found.rejected.map((way) => ({ plan: way.summary, framesPerSecond: way.frames_per_second, why: way.why })),
   };
 }
 
@@ -153,7 +180,7 @@ function sum(takes: readonly PlannedTake[], of: (planned: PlannedTake) => number
 }
 
 function nothing(width: number, height: number): Estimate {
-  return { fits: false, plan: "", width, height, frames: 0, clips: 0, clipsToRender: 0, seconds: null, secondsSource: "unknown", memoryBytes: null, diskBytes: null, fault: null };
+  return { fits: false, plan: "", width, height, frames: 0, clips: 0, clipsToRender: 0, seconds: null, secondsSource: "unknown", memoryBytes: null, diskBytes: null, onCard: null, fault: null };
 }
 
 const SILENCE_RATE = 8_000;

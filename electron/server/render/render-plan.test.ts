@@ -110,7 +110,8 @@ test("progress counts clips, reused ones, and blocks that are left", () => {
   block(0, 0, 9);
   expect(tally.progress()).toMatchObject({ clipsDone: 1, clipsTotal: 5, clipsReused: 1, doing: { text: "Going on from clip 1" }, clipShare: 0, secondsLeft: null });
   for (const index of [0, 1, 2, 3]) block(1, index, 2);
-  expect(tally.progress()).toMatchObject({ doing: { text: "Clip 2" }, clip: 1, clipShare: 1, framesPerSecond: 6 });
+  tally.observe({ kind: "picture", clip: 1, frame: 84, path: "newest.jpg" });
+  expect(tally.progress()).toMatchObject({ doing: { text: "Clip 2" }, clip: 1, clipShare: 1, framesPerSecond: 6, picture: { clip: 1, frame: 84 } });
   clip(1, false);
   // One block of the last clip of this take, and five of the next take.
   expect(tally.progress()).toMatchObject({ clipsDone: 2, secondsLeft: 12, clipShare: 0, memoryBytes: 7 });
@@ -118,7 +119,8 @@ test("progress counts clips, reused ones, and blocks that are left", () => {
   tally.beginTake(0);
   clip(0, true);
   clip(1, true);
-  expect(tally.progress()).toMatchObject({ clipsDone: 2, clipsReused: 2 });
+  // Its picture may be of before, and is told again with the next block.
+  expect(tally.progress()).toMatchObject({ clipsDone: 2, clipsReused: 2, picture: null });
   clip(2, false);
   tally.endTake();
   tally.beginTake(1);

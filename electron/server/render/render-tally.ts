@@ -18,6 +18,8 @@ export interface RenderProgress {
   readonly clip: number | null;
   readonly clipOnTimeline: number | null;
   readonly clipShare: number;
+  /** The newest block's picture on disk, counted from its take's start. */
+  readonly picture: { readonly clip: number; readonly frame: number } | null;
   readonly framesPerSecond: number | null;
   readonly secondsLeft: number | null;
   readonly memoryBytes: number | null;
@@ -34,6 +36,7 @@ export class RenderTally {
   #doing: Said = say("PREPARING", "Preparing");
   #clip: number | null = null;
   #share = 0;
+  #picture: RenderProgress["picture"] = null;
   #memoryBytes: number | null = null;
   #takeHasBlocks = false;
   /** Of takes that are done. */
@@ -52,6 +55,7 @@ export class RenderTally {
     this.#reused = 0;
     this.#clip = null;
     this.#share = 0;
+    this.#picture = null;
     this.#takeHasBlocks = false;
     this.#doneBefore = this.#takes.slice(0, index).reduce((sum, planned) => sum + planned.clips, 0);
   }
@@ -62,6 +66,7 @@ export class RenderTally {
     this.#reused = 0;
     this.#clip = null;
     this.#share = 0;
+    this.#picture = null;
   }
 
   say(doing: Said): void {
@@ -87,6 +92,9 @@ export class RenderTally {
         this.#memoryBytes = event.device_memory?.reserved ?? event.memory_bytes;
         if (this.#clip !== null && this.#clip <= event.clip) this.#share = 0;
         return;
+      case "picture":
+        this.#picture = { clip: event.clip, frame: event.frame };
+        return;
       case "state":
       case "warning":
       case "done":
@@ -111,6 +119,7 @@ export class RenderTally {
       clip: this.#clip,
       clipOnTimeline: this.#clip === null ? null : this.#onTimeline(this.#clip),
       clipShare: this.#share,
+      picture: this.#picture,
       framesPerSecond: this.#pace.framesPerSecond,
       secondsLeft: this.#pace.secondsFor(this.#blocksLeft()),
       memoryBytes: this.#memoryBytes,

@@ -28,7 +28,7 @@ export async function runExport(job: ExportJobRequest, write: ExportPort, report
   const plan = async (): Promise<ExportPlan> => planExport(document, projectFolder, quality, request, await readTakeOutputs(projectFolder));
   const pace = new SharePace();
   const onProgress = ({ share, doing }: { readonly share: number; readonly doing: Said }): void =>
-    report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null });
+    report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, picture: null, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null });
   try {
     await mkdir(dirname(target), { recursive: true });
     return await withPinnedClips(projectFolder, plan, async ({ takes, staleClips }) => {

@@ -10,7 +10,7 @@ import { FaultError } from "../common/fault-error.ts";
 import { renderBytes, requireRoomToRender } from "./disk-room.ts";
 import { engineJob } from "./engine-job.ts";
 import { mixName } from "./mix-name.ts";
-import type { RenderPorts } from "./ports.ts";
+import type { RenderModel, RenderPorts } from "./ports.ts";
 import { mediaGone } from "./render-faults.ts";
 import { planRender, type PlannedTake } from "./render-plan.ts";
 import { type RenderProgress, RenderTally } from "./render-tally.ts";
@@ -44,7 +44,7 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
   const plan = planRender(document, quality, request.scope, outputs);
   await requireRoomToRender(ports.freeBytes, projectFolder, quality, renderBytes(plan, document, quality, outputs));
   await checkMedia(request, plan.takes);
-  const model = await ports.findModel(document.settings.modelId);
+  const model = forQuality(await ports.findModel(document.settings.modelId), quality);
   const tally = new RenderTally(plan.takes, document.settings.inferFrames);
   const tell = (doing?: Said): void => {
     if (doing !== undefined) tally.say(doing);
@@ -102,6 +102,11 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
       tell(say("STARTING_AGAIN", "{what} Starting it again", { what: end.fault.what }));
     }
   }
+}
+
+/** Somebody waits for the pictures of a preview: a card is to bring each soon rather than many an hour. */
+function forQuality(model: RenderModel, quality: Quality): RenderModel {
+  return { ...model, choice: { ...model.choice, compute: { ...model.choice.compute, live: quality === "preview" } } };
 }
 
 /** The take's sound as a file, and the engine's job for it. */

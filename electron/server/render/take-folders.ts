@@ -21,4 +21,9 @@ export function clipFileName(clip: number): string {
   return `clip_${String(clip).padStart(5, "0")}.m4s`;
 }
 export const INIT_FILE = "init.mp4";
+
+/** The picture of the newest block, as the engine names it. */
+export function newestPicturePath(projectFolder: string, quality: Quality, takeId: string): string {
+  return join(takeFolder(projectFolder, quality, takeId), "newest.jpg");
+}
 export const CLIP_LIST_FILE = "clips.jsonl";

@@ -2,7 +2,7 @@ import { Clock3, ImageOff } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { createStore, type StoreApi } from "zustand/vanilla";
-import { pictureAddress } from "../../../../electron/contract/addresses.ts";
+import { newestPictureAddress, pictureAddress } from "../../../../electron/contract/addresses.ts";
 import { assertNever } from "../../../../electron/contract/assert-never.ts";
 import type { Cell } from "../../../../electron/contract/document/output-lane.ts";
 import { portraitChanges } from "../../../../electron/contract/document/takes.ts";
@@ -41,6 +41,7 @@ export function StageView({ session, stage, videoRef }: StageViewProps) {
 
   const still = portrait === null ? null : pictureAddress(projectId, portrait, 1080);
   const showsVideo = picture === "video";
+  const newest = useNewestPicture(session, cell);
   return (
     <div className={classes(styles.stage, sideBySide && styles.sideBySide)}>
       {sideBySide && still !== null && (
@@ -51,7 +52,8 @@ export function StageView({ session, stage, videoRef }: StageViewProps) {
       )}
       <div className={styles.main}>
         <video ref={videoRef} className={classes(styles.picture, !showsVideo && styles.hidden)} playsInline disablePictureInPicture aria-label={t("player.video")} data-visible={showsVideo} />
-        {!showsVideo && still !== null && <img src={still} alt={t("player.portrait")} className={classes(styles.picture, styles.dimmed)} />}
+        {!showsVideo && still !== null && newest === null && <img src={still} alt={t("player.portrait")} className={classes(styles.picture, styles.dimmed)} />}
+        {!showsVideo && newest !== null && <img src={newest} alt={t("player.newest")} className={styles.picture} />}
         {!showsVideo && still === null && <EmptyState icon={<ImageOff size={28} />} title={t("player.empty")} text={t("player.emptyHint")} />}
         <div className={styles.tags}>
           {quality === "preview" && (showsVideo || cell !== null) && <Badge tone="warn">{t("player.previewQuality")}</Badge>}
@@ -66,6 +68,18 @@ export function StageView({ session, stage, videoRef }: StageViewProps) {
       </div>
     </div>
   );
+}
+
+/** What the engine makes just now, if that is what belongs at the playhead: pictures come before their clip does. */
+function useNewestPicture(session: EditorSession, cell: Cell | null): string | null {
+  return useEditor(session, ({ projectId, quality, jobs }) => {
+    if (cell?.state.kind !== "rendering") return null;
+    for (const { projectId: owner, work, state } of jobs) {
+      if (owner !== projectId || work.kind !== "render" || work.quality !== quality || state.status !== "running" || state.takeId !== cell.takeId) continue;
+      if (state.picture?.clip === cell.clip) return newestPictureAddress(projectId, quality, cell.takeId, state.picture.frame);
+    }
+    return null;
+  });
 }
 
 /** Why there is no moving picture here, and when there will be one. */
