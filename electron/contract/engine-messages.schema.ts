@@ -36,6 +36,47 @@ const loadedModel = z.object({
 });
 export type LoadedModel = z.infer<typeof loadedModel>;
 
+/** How a card computes a render. The choices themselves are the engine's own concern; `summary` says them in words. */
+const planOnCard = z.object({
+  plan: z.object({
+    engine: z.enum(["plain", "flat"]),
+    weights: z.enum(["float32", "bfloat16", "float8"]),
+    vae: z.enum(["float32", "bfloat16"]),
+    cache: z.enum(["wide", "float8"]),
+    attention: z.string(),
+    kernels: z.enum(["auto", "fused", "plain"]),
+    placement: z.object({ resident_layers: bytes.nullable(), conditions: z.enum(["wide", "float8", "int8"]), host_text: z.boolean(), host_audio: z.boolean() }),
+    streamed_cache: z.boolean(),
+    steps: z.enum(["sequential", "packed"]),
+    graphs: z.boolean(),
+    last_step: z.enum(["run", "skip"]),
+    text_encoder: z.enum(["device", "host", "int8"]),
+    keep_primed: z.boolean().optional(),
+  }),
+  summary: z.string(),
+  peak: bytes,
+  worst_moment: z.enum(["load", "prompt", "portrait", "prefill", "blocks", "sound"]),
+  /** Bytes of main memory. */
+  host: bytes,
+  frames_per_second: seconds,
+  first_picture_seconds: seconds,
+  rates: z.string(),
+  rejected: z.array(z.object({ summary: z.string(), peak: bytes, frames_per_second: seconds, why: z.string() })),
+});
+
+/** How several cards share a render. `peak` and `host` are bytes, where cards were planned. */
+const planOfTeam = z.object({
+  ranks: z.array(z.object({ rank: bytes, device: z.string(), layers: bytes, units: bytes, peak: bytes.optional(), host: bytes.optional() })),
+  summary: z.string(),
+  kind: z.enum(["layers", "steps", "balanced"]),
+  /** Rank 0 only decodes and encodes. */
+  decoding_alone: z.boolean(),
+  frames_per_second: seconds.nullable(),
+  first_picture_seconds: seconds.nullable(),
+  options: z.array(z.object({ summary: z.string(), frames_per_second: seconds })),
+  refused: z.array(z.object({ summary: z.string(), why: z.string() })),
+});
+
 const enginePlan = z.object({
   device: z.string(),
   device_name: z.string(),
@@ -47,6 +88,7 @@ const enginePlan = z.object({
   image: size,
   infer_frames: count,
   sample_steps: count,
+  last_step: z.enum(["run", "skip"]).optional(),
   audio_seconds: seconds,
   left_out_seconds: seconds,
   frames: atLeastOne,
@@ -63,6 +105,8 @@ const enginePlan = z.object({
     activations: bytes,
     vae_work: bytes,
     process: bytes,
+    /** Caches that are there already while the prompt is encoded. */
+    held: bytes.optional(),
     peak: bytes,
     render: bytes,
     prepare: bytes,
@@ -77,6 +121,9 @@ const enginePlan = z.object({
     frames_per_second: seconds.nullable(),
   }),
   warnings: z.array(codedText),
+  /** Null where the network is computed as published: on a processor, and in fp32. */
+  on_card: planOnCard.nullable().optional(),
+  team: planOfTeam.nullable().optional(),
 });
 export type EnginePlan = z.infer<typeof enginePlan>;
 
@@ -88,6 +135,7 @@ const doing = z.object({ stage: z.string(), text: z.string(), clip: bytes.nullab
 const engineEvent = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("stage"), stage: z.string(), done: bytes, total: bytes, text: z.string(), /** Of the sentence; engines of before 0.2 name none. */ code: code.optional(), values: z.record(z.string(), z.union([z.string(), z.number()])).optional() }),
   z.object({ kind: z.literal("block"), clip: count, block: count, blocks_per_clip: atLeastOne, seconds }),
+  z.object({ kind: z.literal("picture"), clip: count, frame: count, path: z.string() }),
   z.object({
     kind: z.literal("clip"),
     clip: count,
@@ -143,6 +191,11 @@ export type EngineFinding = z.infer<typeof engineFinding>;
 export type CheckedImage = z.infer<typeof checkedImage>;
 export type CheckedAudio = z.infer<typeof checkedAudio>;
 
+/** What the processes do that compute together with the worker, which is rank 0. `memory` is of the rank's card; null on a processor. */
+const engineRanks = z.array(
+  z.object({ rank: atLeastOne, device: z.string(), phase: z.string(), done: bytes, memory: z.object({ allocated: bytes, reserved: bytes, total: bytes }).nullable() }),
+);
+
 const staleReason = z.enum(["portrait", "size", "seed", "steps", "weights", "prompt", "sound", "length", "clip_frames", "rotary_rounding", "speaker_masks", "pose_video", "engine", "missing_file", "never_rendered"]);
 
 const workerActivity = z.enum(["idle", "loading", "rendering", "stopping"]);
@@ -183,7 +236,7 @@ export const engineMessageSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("cancelled"), request_id: id, job_id: id, clips_on_disk: count }),
   z.object({ type: z.literal("failed"), request_id: id, job_id: id, clips_on_disk: count, error: engineFault }),
   z.object({ type: z.literal("error"), request_id: id.nullable(), error: engineFault }),
-  z.object({ type: z.literal("heartbeat"), sequence: z.int().min(1), state: workerActivity, job_id: id.nullable(), memory_bytes: bytes, doing: doing.nullable(), device_memory: deviceMemory }),
+  z.object({ type: z.literal("heartbeat"), sequence: z.int().min(1), state: workerActivity, job_id: id.nullable(), memory_bytes: bytes, doing: doing.nullable(), device_memory: deviceMemory, ranks: engineRanks.optional() }),
   z.object({
     type: z.literal("status"),
     request_id: id,
@@ -193,8 +246,9 @@ export const engineMessageSchema = z.discriminatedUnion("type", [
     model: loadedModel.nullable(),
     memory_bytes: bytes,
     uptime_seconds: seconds,
+    ranks: engineRanks.optional(),
   }),
-  z.object({ type: z.literal("bye"), request_id: id.nullable(), reason: z.enum(["shutdown", "end_of_input", "signal", "broken"]) }),
+  z.object({ type: z.literal("bye"), request_id: id.nullable(), reason: z.enum(["shutdown", "end_of_input", "signal", "broken", "device_lost"]) }),
 ]);
 export type EngineMessage = z.infer<typeof engineMessageSchema>;
 export type EngineHello = Extract<EngineMessage, { type: "hello" }>;

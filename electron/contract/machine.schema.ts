@@ -54,6 +54,14 @@ export const estimateSchema = z.object({
   secondsSource: z.enum(["measured", "estimated", "unknown"]),
   memoryBytes: z.number().nullable(),
   diskBytes: z.number().nullable(),
+  /** How fast a card should be that way, and the ways that were not taken; null on a processor. */
+  onCard: z
+    .object({
+      framesPerSecond: z.number(),
+      firstPictureSeconds: z.number(),
+      rejected: z.array(z.object({ plan: z.string(), framesPerSecond: z.number(), /** In the engine's words. */ why: z.string() })),
+    })
+    .nullable(),
   fault: faultSchema.nullable(),
 });
 export type Estimate = z.infer<typeof estimateSchema>;
@@ -66,7 +74,7 @@ export const setupCheckSchema = z.object({
     z.object({ kind: z.literal("checking"), /** What goes on, when it takes long: a repair. */ said: saidSchema.optional() }),
     z.object({ kind: z.literal("ok"), said: saidSchema }),
     z.object({ kind: z.literal("note"), said: saidSchema }),
-    z.object({ kind: z.literal("failed"), fault: faultSchema, fix: z.enum(["retry", "repair-runtime", "choose-model", "free-disk", "restart-worker"]).nullable() }),
+    z.object({ kind: z.literal("failed"), fault: faultSchema, fix: z.enum(["retry", "repair-runtime", "install-runtime", "choose-model", "free-disk", "restart-worker"]).nullable() }),
   ]),
 });
 export type SetupCheck = z.infer<typeof setupCheckSchema>;
@@ -79,11 +87,24 @@ export const modelSchema = z.object({
   note: z.string(),
   bytes: z.number(),
   licence: z.string().nullable(),
+  /** Part of the program; in a folder of the user's; or brought by the studio, which can also delete it. */
+  keeping: z.enum(["shipped", "folder", "store"]),
+  /** How files that are damaged or missing can be brought anew. */
+  mend: z.enum(["fetch", "import"]).nullable(),
   state: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("ready") }),
     z.object({ kind: z.literal("missing") }),
     z.object({ kind: z.literal("damaged"), faults: z.array(faultSchema) }),
-    z.object({ kind: z.literal("working"), doing: saidSchema, doneBytes: z.number(), totalBytes: z.number() }),
+    z.object({
+      kind: z.literal("working"),
+      doing: saidSchema,
+      doneBytes: z.number(),
+      totalBytes: z.number(),
+      /** Of a download or import, which can be paused; null otherwise. */
+      transfer: z.object({ bytesPerSecond: z.number().nullable(), note: saidSchema.nullable() }).nullable(),
+    }),
+    /** A download or import that was paused, cut off, or went wrong; what it brought is kept. */
+    z.object({ kind: z.literal("unfinished"), act: z.enum(["download", "import"]), fault: faultSchema.nullable() }),
   ]),
 });
 export type Model = z.infer<typeof modelSchema>;

@@ -4,12 +4,16 @@ import { idSchema, projectDocumentSchema, qualitySchema } from "./document/proje
 import { faultSchema, findingSchema } from "./fault.schema.ts";
 import { exportRequestSchema, jobSchema, loadSampleSchema, renderScopeSchema } from "./jobs.schema.ts";
 import { estimateSchema, machineReportSchema, modelSchema, setupCheckSchema, workerStateSchema } from "./machine.schema.ts";
+import { importHowSchema, modelAbilitySchema, modelRemovalSchema, modelSourceSchema, modelStoreSchema } from "./models.schema.ts";
 import { takeOutputSchema } from "./outputs.schema.ts";
+import { runtimeReportSchema } from "./runtime.schema.ts";
 import { settingsSchema } from "./settings.schema.ts";
+import { releaseSchema } from "./updates.schema.ts";
 
 /** Every refusal of the server is this one typed error; its data is what the user reads. */
 const base = oc.errors({ FAULT: { data: faultSchema } });
 const projectId = z.object({ projectId: idSchema });
+const modelId = z.object({ modelId: z.string() });
 const jobId = z.object({ jobId: idSchema });
 
 /** Where a file comes from: uploaded over HTTP (`PUT /upload?name=`), or chosen in a native dialog or dropped on the window (the shell registers the path). */
@@ -76,11 +80,30 @@ const rendersSchema = z.object({ bytes: z.number(), unusedBytes: z.number(), unu
 export const contract = {
   system: {
     info: base.output(z.object({ version: z.string(), mode: z.enum(["desktop", "web"]), platform: z.string(), dataFolder: z.string(), demoModelOnly: z.boolean(), locale: z.string(), canReveal: z.boolean() })),
+    /** The newer version that the user's address tells of; null: none, not asked, or no answer. */
+    update: base.output(releaseSchema.nullable()),
     /** The engine worker, as it changes. First event at once. */
     worker: base.output(eventIterator(workerStateSchema)),
     restartWorker: base.output(z.object({})),
     setupChecks: base.output(eventIterator(z.array(setupCheckSchema))),
     fix: base.input(z.object({ checkId: z.string() })).output(z.object({})),
+  },
+  /** The Python that the engine runs in: installed from an archive, without a network. */
+  runtime: {
+    watch: base.output(eventIterator(runtimeReportSchema)),
+    /** Looks for archives beside the program, among downloads and on removable drives. */
+    search: base.output(z.object({})),
+    /** Judges a picked `.json` of an archive and puts it on the list. */
+    add: base.input(z.object({ handle: z.string() })).output(z.object({ archiveId: z.string() })),
+    /** Answers when it has begun; `watch` tells how it goes. */
+    install: base.input(z.object({ archiveId: z.string().max(100) })).output(z.object({})),
+    /** Fetches an archive by the address of its `.json`, and installs it. Refused unless the network is switched on. */
+    installFrom: base.input(z.object({ address: z.string().max(2_000) })).output(z.object({})),
+    cancel: base.output(z.object({})),
+    /** Back to the runtime before this one. */
+    goBack: base.output(z.object({})),
+    /** Compares every file with the runtime's own list. */
+    verify: base.output(z.object({})),
   },
   hardware: {
     /** While anybody listens, measured anew every two seconds. First event at once with what is known. */
@@ -156,9 +179,30 @@ export const contract = {
   models: {
     list: base.output(z.array(modelSchema)),
     watch: base.output(eventIterator(z.array(modelSchema))),
-    verify: base.input(z.object({ modelId: z.string() })).output(z.object({})),
+    verify: base.input(modelId).output(z.object({})),
     addFolder: base.input(z.object({ handle: z.string() })).output(z.object({})),
-    removeFolder: base.input(z.object({ modelId: z.string() })).output(z.object({})),
+    removeFolder: base.input(modelId).output(z.object({})),
+    rename: base.input(z.object({ modelId: z.string(), name: z.string().trim().min(1).max(200) })).output(z.object({})),
+    store: base.output(modelStoreSchema),
+    /** Changes where models will be kept; those that are there stay. */
+    chooseStore: base.input(z.object({ handle: z.string() })).output(modelStoreSchema),
+    /** Looks at a folder before it is imported. */
+    source: base.input(z.object({ handle: z.string() })).output(modelSourceSchema),
+    import: base.input(z.object({ handle: z.string(), how: importHowSchema })).output(z.object({})),
+    /** The one thing here that uses the network; refused with NETWORK_OFF under `--offline`. */
+    download: base.output(z.object({})),
+    /** Reads all files again and brings those anew that are damaged or missing. */
+    mend: base.input(modelId).output(z.object({})),
+    pause: base.input(modelId).output(z.object({})),
+    resume: base.input(modelId).output(z.object({})),
+    /** Gives up a repair: the model is taken as its files are. */
+    leave: base.input(modelId).output(z.object({})),
+    /** What deleting its files would free. */
+    removal: base.input(modelId).output(modelRemovalSchema),
+    /** Deletes the files that the studio brought; also of an unfinished download or import. */
+    remove: base.input(modelId).output(modelRemovalSchema),
+    /** What this model can do here, for a few sizes. */
+    abilities: base.input(modelId).output(z.array(modelAbilitySchema)),
   },
   diagnostics: {
     /** A text to send to somebody who helps. Without paths and prompts unless asked for. */

@@ -13,6 +13,20 @@ export const settingsSchema = z.looseObject({
   modelFolders: z.array(z.string()),
   /** Nothing is fetched from the network unless this is on. */
   networkAllowed: z.boolean(),
+  /** Folder that models are downloaded and imported into; null: in the studio's own. */
+  modelStore: z.string().nullable(),
+  /** Names that the user gave to models, by their id. */
+  modelNames: z.record(z.string(), z.string().min(1).max(200)),
+  downloads: z.object({
+    /** Address of a mirror of the hub; null: the environment's HF_ENDPOINT, or the hub itself. */
+    endpoint: z.url({ protocol: /^https?$/ }).nullable(),
+    /** Address of an HTTP proxy; null: what the system's environment says. */
+    proxy: z.url({ protocol: /^https?$/ }).nullable(),
+    megabytesPerSecond: z.number().positive().max(100_000).nullable(),
+    connections: z.int().min(1).max(16),
+  }),
+  /** Where to ask once a run whether there is a newer version; null: nobody is asked. */
+  updateAddress: z.url({ protocol: /^https?$/ }).max(500).nullable(),
   /** Action id -> shortcuts that replace the default ones. */
   shortcuts: z.record(z.string(), z.array(z.string())),
   snapping: z.boolean(),

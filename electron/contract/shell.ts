@@ -36,7 +36,7 @@ export interface PathHandle {
 }
 
 /** What is asked for; each kind remembers its own last folder. */
-export const fileKinds = ["portrait", "voice", "project", "video", "picture", "captions", "model"] as const;
+export const fileKinds = ["portrait", "voice", "project", "video", "picture", "captions", "model", "runtime"] as const;
 export type FileKind = (typeof fileKinds)[number];
 
 export interface FileFilter {

@@ -11,7 +11,8 @@ import { type Media } from "./media/media.ts";
 import { type Models } from "./models/models.ts";
 import { type Projects } from "./projects/projects.ts";
 import { findRuntime, type RuntimePlaces } from "./runtime/find-runtime.ts";
-import { repairRuntime } from "./runtime/repair-runtime.ts";
+import { hasSetUp, repairRuntime } from "./runtime/repair-runtime.ts";
+import { type RuntimeManager } from "./runtime/runtime-manager.ts";
 import { verifyRuntime } from "./runtime/verify-runtime.ts";
 import { type SettingsStore } from "./settings/settings-store.ts";
 import { type Work } from "./work.ts";
@@ -27,6 +28,7 @@ interface Parts {
   readonly work: Work;
   readonly dataFolder: string;
   readonly runtimePlaces: RuntimePlaces;
+  readonly runtimes: RuntimeManager;
   readonly logger: Logger;
   readonly logTail: () => Promise<string>;
   readonly port: DiagnosticsPorts["port"];
@@ -34,7 +36,7 @@ interface Parts {
 
 /** Diagnostics look at everything; here is how. */
 export function diagnosticsPorts(parts: Parts): DiagnosticsPorts {
-  const { facts, settings, projects, media, hardware, models, checks, work, dataFolder, runtimePlaces, logger, logTail, port } = parts;
+  const { facts, settings, projects, media, hardware, models, checks, work, dataFolder, runtimePlaces, runtimes, logger, logTail, port } = parts;
 
   async function checkProject(projectId: string, quality: Quality): Promise<readonly Finding[]> {
     const { document } = await projects.state(projectId);
@@ -66,10 +68,20 @@ export function diagnosticsPorts(parts: Parts): DiagnosticsPorts {
       const { python, engine } = await verifyRuntime(await findRuntime(runtimePlaces));
       return say("CHECK_RUNTIME", "Engine {engine}, Python {python}.", { engine, python });
     },
+    runtimeChanges: async function* (signal) {
+      let last: string | null = null;
+      for await (const { current } of runtimes.watch(signal)) {
+        const now = current?.folder ?? "";
+        if (last !== null && now !== last) yield now;
+        last = now;
+      }
+    },
     repairRuntime: async (onStep, signal) => {
       const rendering = work.jobs.list().some((job) => job.state.status === "running" || job.state.status === "stopping");
       if (rendering) throw new FaultError({ code: "REPAIR_BUSY", what: "The program is not repaired now.", why: "A render or an export runs, and would lose the files it works with.", hint: "Pause it in the queue, then repair." });
-      await repairRuntime(runtimePlaces, onStep, signal);
+      // What made the runtime mends it: a checkout its set-up, an installed program its archive.
+      if (runtimePlaces.override !== null || (await hasSetUp(runtimePlaces))) await repairRuntime(runtimePlaces, onStep, signal);
+      else await runtimes.repair(onStep, signal);
     },
     ffmpeg: async () => (await media.ffmpeg.about()).version,
     clearCaches: media.sounds.clear,

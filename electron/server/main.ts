@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type MessageToServer } from "../contract/shell-messages.schema.ts";
 import { defaultDataFolder, openDataFolder } from "./common/data-folder.ts";
 import { FaultError, faultOf } from "./common/fault-error.ts";
+import { forbidNetwork } from "./common/network-guard.ts";
 import { createLogFile, createLogger, readTail, removeOldLogs, secret } from "./common/logger.ts";
 import { type PortPolicy } from "./http/listen.ts";
 import { isLoopback } from "./http/request-guard.ts";
@@ -21,7 +22,8 @@ const LOGS_KEPT = 10;
 const LOG_TAIL_BYTES = 64 * 1024;
 /** Renders stop within one block; what does not end in time is left to the system. */
 const CLOSE_MILLISECONDS = 20_000;
-const installationOf = (folder: string | null): string => folder ?? fileURLToPath(new URL("../..", import.meta.url));
+/** The checkout, or the archive of an installed program. */
+const PROGRAM = fileURLToPath(new URL("../..", import.meta.url));
 
 async function main(): Promise<void> {
   const command = parseCommand(argv.slice(2));
@@ -31,7 +33,7 @@ async function main(): Promise<void> {
       say(HELP);
       return;
     case "version":
-      say(versionOf(installationOf(null)));
+      say(versionOf(PROGRAM));
       return;
     case "set-password":
       await setPassword(dataPath(command.dataFolder), env);
@@ -42,6 +44,11 @@ async function main(): Promise<void> {
 }
 
 async function run(options: ServeOptions, dataPath: string): Promise<void> {
+  if (options.offline) {
+    forbidNetwork();
+    // Children inherit it: the engine forbids itself the network when it sees this.
+    env.LIVE_AVATAR_OFFLINE = "1";
+  }
   const [data, unlock] = await openDataFolder(dataPath);
   await removeOldLogs(data.logs, "server-", LOGS_KEPT - 1);
   const logPath = join(data.logs, `server-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.log`);
@@ -84,15 +91,15 @@ async function run(options: ServeOptions, dataPath: string): Promise<void> {
 
   try {
     const mode = parent.connected ? "desktop" : "web";
-    const installation = installationOf(options.installation);
     [served, close] = await serve({
       host: options.host,
       port: options.port ?? (mode === "desktop" ? 0 : DEFAULT_WEB_PORT),
       portPolicy: portPolicy(options, mode),
       allowedHosts: options.allowedHosts,
       mode,
-      version: versionOf(installation),
-      installation,
+      offline: options.offline,
+      version: versionOf(PROGRAM),
+      installation: options.installation ?? PROGRAM,
       pageFolder: options.page ?? fileURLToPath(new URL("../renderer", import.meta.url)),
       data,
       password: await passwordOfRun(data.path, env),
@@ -159,9 +166,9 @@ function answer(message: MessageToServer, served: Served | null, parent: ParentC
 
 const notReady = new FaultError({ code: "NOT_READY", what: "The studio is still starting.", why: "It is not ready to answer.", hint: "Try again in a moment." });
 
-function versionOf(installation: string): string {
+function versionOf(program: string): string {
   try {
-    const value: unknown = JSON.parse(readFileSync(join(installation, "package.json"), "utf8"));
+    const value: unknown = JSON.parse(readFileSync(join(program, "package.json"), "utf8"));
     if (typeof value === "object" && value !== null && "version" in value) return String(value.version);
   } catch {
     // Packaged without it: the version is not worth a failure.

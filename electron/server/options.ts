@@ -10,6 +10,8 @@ export interface ServeOptions {
   readonly host: string;
   readonly dataFolder: string | null;
   readonly takeNextPort: boolean;
+  /** Make reaching any other machine impossible, for this program and all that it starts. */
+  readonly offline: boolean;
   /** Print one line of JSON when ready, and end when stdin ends: for the program that started this one. */
   readonly readyJson: boolean;
   /** `name:port` under which a reverse proxy is asked. */
@@ -28,6 +30,7 @@ export const HELP = `Avatar Studio server: serves the studio to a browser on thi
   --host ADDRESS       listen on this address of the machine (0.0.0.0: all); needs a password
   --set-password       ask for that password, keep its hash in the data folder, and end
   --allowed-host NAME  also answer to this host name, as \`name\` or \`name:port\`, for a reverse proxy; may be given several times
+  --offline            make it impossible to fetch anything from the network
   --data-dir FOLDER    where projects, jobs, settings and logs are kept
   --installation DIR   where shipped models, examples and the Python runtime are
   --page FOLDER        the built page
@@ -50,6 +53,7 @@ export function parseCommand(args: readonly string[]): Command {
       host: values.host ?? "127.0.0.1",
       dataFolder,
       takeNextPort: values["next-port"] === true,
+      offline: values.offline === true,
       readyJson: values["ready-json"] === true,
       allowedHosts: (values["allowed-host"] ?? []).map(hostOf),
       installation: values.installation ?? null,
@@ -73,6 +77,7 @@ function parsed(args: readonly string[]) {
         "data-dir": { type: "string" },
         installation: { type: "string" },
         page: { type: "string" },
+        offline: { type: "boolean" },
         "ready-json": { type: "boolean" },
         version: { type: "boolean" },
         help: { type: "boolean" },

@@ -13,7 +13,7 @@ import { reveal } from "./system/reveal.ts";
 /** Every operation of the contract, each handed to the capability that does it. */
 export function createRouter(studio: Studio) {
   const os = implement(contract).$context<RpcContext>();
-  const { facts, data, settings, projects, hardware, models, checks, examples, uploads, downloads, handles, work, diagnostics } = studio;
+  const { facts, data, settings, projects, hardware, models, modelStore, checks, examples, uploads, downloads, handles, work, runtimes, diagnostics } = studio;
   const { jobs } = work;
   const canReveal = facts.atThisMachine;
 
@@ -46,6 +46,7 @@ export function createRouter(studio: Studio) {
         locale: Intl.DateTimeFormat().resolvedOptions().locale,
         canReveal,
       })),
+      update: os.system.update.handler(() => studio.updates.newer()),
       worker: os.system.worker.handler(({ signal }) => work.watchWorker(signal)),
       restartWorker: os.system.restartWorker.handler(() => {
         work.restartWorker();
@@ -54,6 +55,34 @@ export function createRouter(studio: Studio) {
       setupChecks: os.system.setupChecks.handler(({ signal }) => diagnostics.setupChecks(signal)),
       fix: os.system.fix.handler(async ({ input }) => {
         await diagnostics.fix(input.checkId);
+        return {};
+      }),
+    },
+    runtime: {
+      watch: os.runtime.watch.handler(({ signal }) => runtimes.watch(signal)),
+      search: os.runtime.search.handler(async () => {
+        await runtimes.search();
+        return {};
+      }),
+      add: os.runtime.add.handler(async ({ input }) => ({ archiveId: await runtimes.add(handles.pathOf(input.handle, "read")) })),
+      install: os.runtime.install.handler(async ({ input }) => {
+        await runtimes.install(input.archiveId);
+        return {};
+      }),
+      installFrom: os.runtime.installFrom.handler(async ({ input }) => {
+        await runtimes.installFrom(input.address);
+        return {};
+      }),
+      cancel: os.runtime.cancel.handler(() => {
+        runtimes.cancel();
+        return {};
+      }),
+      goBack: os.runtime.goBack.handler(async () => {
+        await runtimes.goBack();
+        return {};
+      }),
+      verify: os.runtime.verify.handler(async () => {
+        await runtimes.verify();
         return {};
       }),
     },
@@ -178,6 +207,40 @@ export function createRouter(studio: Studio) {
         await models.removeFolder(input.modelId);
         return {};
       }),
+      rename: os.models.rename.handler(async ({ input }) => {
+        await modelStore.rename(input.modelId, input.name);
+        return {};
+      }),
+      store: os.models.store.handler(() => modelStore.facts()),
+      chooseStore: os.models.chooseStore.handler(({ input }) => modelStore.choose(handles.pathOf(input.handle, "read"))),
+      source: os.models.source.handler(({ input }) => modelStore.source(handles.pathOf(input.handle, "read"))),
+      import: os.models.import.handler(async ({ input }) => {
+        await modelStore.importFrom(handles.pathOf(input.handle, "read"), input.how);
+        return {};
+      }),
+      download: os.models.download.handler(async () => {
+        await modelStore.download();
+        return {};
+      }),
+      mend: os.models.mend.handler(async ({ input }) => {
+        await modelStore.mend(input.modelId);
+        return {};
+      }),
+      pause: os.models.pause.handler(async ({ input }) => {
+        await modelStore.pause(input.modelId);
+        return {};
+      }),
+      resume: os.models.resume.handler(async ({ input }) => {
+        await modelStore.resume(input.modelId);
+        return {};
+      }),
+      leave: os.models.leave.handler(async ({ input }) => {
+        await modelStore.leave(input.modelId);
+        return {};
+      }),
+      removal: os.models.removal.handler(({ input }) => modelStore.removal(input.modelId)),
+      remove: os.models.remove.handler(({ input }) => modelStore.remove(input.modelId)),
+      abilities: os.models.abilities.handler(({ input }) => work.abilities(input.modelId)),
     },
     diagnostics: {
       report: os.diagnostics.report.handler(async ({ input }) => ({ text: await diagnostics.report(input) })),

@@ -23,6 +23,7 @@ export interface ServeRequest {
   readonly portPolicy: PortPolicy;
   readonly allowedHosts: readonly string[];
   readonly mode: "desktop" | "web";
+  readonly offline: boolean;
   readonly version: string;
   readonly installation: string;
   readonly pageFolder: string;
@@ -48,7 +49,7 @@ export async function serve(request: ServeRequest): Promise<readonly [Served, ()
   if (!isLoopback(host) && request.password === null) throw passwordNeeded(host);
   const sessions = await openSessions(join(data.path, "sessions.json"));
   const access = createAccess({ sessions, password: request.password });
-  const facts = { version: request.version, mode: request.mode, atThisMachine: isLoopback(host) && hasDesktop(process.platform, process.env) };
+  const facts = { version: request.version, mode: request.mode, offline: request.offline, atThisMachine: isLoopback(host) && hasDesktop(process.platform, process.env) };
   let port = request.port;
   const [studio, closeStudio] = await createStudio({
     facts,

@@ -5,6 +5,7 @@ import { compileTakes, type Take } from "../contract/document/takes.ts";
 import type { ModelChoice } from "../contract/engine-requests.schema.ts";
 import type { RenderScope } from "../contract/jobs.schema.ts";
 import type { Estimate, MachineReport, WorkerState } from "../contract/machine.schema.ts";
+import type { ModelAbility } from "../contract/models.schema.ts";
 import type { TakeOutput } from "../contract/outputs.schema.ts";
 import type { DataFolder } from "./common/data-folder.ts";
 import { createLogFile, type Logger } from "./common/logger.ts";
@@ -15,7 +16,7 @@ import { hasEnded } from "./jobs/job-states.ts";
 import type { JobProject, Runner } from "./jobs/ports.ts";
 import { exportWith, mixWith } from "./render-media.ts";
 import { type ClipFinder, createClipFinder } from "./render/clip-finder.ts";
-import { estimatePresets, estimateRender } from "./render/estimate.ts";
+import { estimatePresets, estimateRender, estimateSizes } from "./render/estimate.ts";
 import { nothingToDo } from "./render/render-faults.ts";
 import { cleanUp, removeUnusedTakes, rendersOnDisk } from "./render/clean-up.ts";
 import { exportBytes, type FreeBytes, freeBytesOf, renderBytes, requireRoomToExport, requireRoomToRender } from "./render/disk-room.ts";
@@ -60,6 +61,8 @@ export interface Work {
   readonly restartWorker: () => void;
   /** The user chose other cards, or allowed the network: a new worker takes over once no render runs. */
   readonly choicesChanged: () => void;
+  /** Another runtime is there: the same. */
+  readonly runtimeChanged: () => void;
   /** The newest lines of the worker's log, for diagnostics. */
   readonly workerLastWords: () => string;
   /** The clips on disk of a project. */
@@ -72,6 +75,8 @@ export interface Work {
   /** What a render would take. Never throws but for a project that cannot be opened. */
   readonly estimate: (projectId: string, quality: Quality, scope: RenderScope) => Promise<Estimate>;
   /** What each preset would take for a project's length, or for a minute. */
+  /** What a minute of video would take with a model, for a few sizes. */
+  readonly abilities: (modelId: string) => Promise<ModelAbility[]>;
   readonly presets: (projectId: string | null) => Promise<{ readonly preset: string; readonly estimate: Estimate }[]>;
 }
 
@@ -213,6 +218,10 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
       workerSilentSeconds: () => silentSeconds(supervisor.state()),
       restartWorker: supervisor.restart,
       choicesChanged: restartIfOutdated,
+      runtimeChanged: () => {
+        supervisor.outdate();
+        restartIfOutdated();
+      },
       workerLastWords: supervisor.lastWords,
       outputsOf: readTakeOutputs,
       clips: createClipFinder(),
@@ -222,6 +231,7 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
         const { document, folder } = await dependencies.openProject(projectId);
         return estimateRender(document, folder, quality, scope, await readTakeOutputs(folder), estimating);
       },
+      abilities: (modelId) => estimateSizes(modelId, dependencies.examplePortrait, estimating),
       presets: async (projectId) => {
         const project = projectId === null ? null : await dependencies.openProject(projectId);
         return estimatePresets(project, dependencies.examplePortrait, estimating);

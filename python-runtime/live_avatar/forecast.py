@@ -11,6 +11,7 @@ from live_avatar.machine import Machine
 from live_avatar.speed_record import Speed
 
 if TYPE_CHECKING:
+    from live_avatar.distributed.team_plan import TeamPlan
     from live_avatar.fast.planner import CardPlan
 
 # Operations a second that float32 reached on one thread of a current server processor; only for a first guess.
@@ -49,6 +50,7 @@ def forecast(
     vae_precision: ActualPrecision,
     measured: Speed | None,
     on_card: CardPlan | None,
+    team: TeamPlan | None = None,
 ) -> Forecast:
     """Time of ``blocks`` blocks; ``measured`` is a speed of the same settings here, if there is one."""
     if measured is not None:
@@ -57,6 +59,11 @@ def forecast(
     if on_card is not None:
         start = _START_SECONDS + (memory.denoiser + memory.vae + on_card.chosen.memory.pinned) / _READ_BYTES_PER_SECOND
         return _total("estimate", Speed(on_card.chosen.time.seconds, start), blocks)
+    if team is not None and team.option is not None:
+        # Ranks load at the same time; the one with most of it is the last.
+        loaded = max(rank.memory.weights + rank.memory.pinned for rank in team.option.ranks) + memory.vae
+        block = BLOCK_FRAMES / team.option.run.frames_per_second
+        return _total("estimate", Speed(block, _START_SECONDS + loaded / _READ_BYTES_PER_SECOND), blocks)
     if machine.on_cuda:
         if machine.peak_operations is None:
             return Forecast("unknown", None, None, None)

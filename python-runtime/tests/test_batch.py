@@ -10,22 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from live_avatar.batch import (
-    SUMMARY_CSV,
-    SUMMARY_JSON,
-    BatchJob,
-    BatchResult,
-    JobRecord,
-    PreparedJob,
-    job_key,
-    read_folder,
-    read_job_list,
-    read_summary,
-    run_batch,
-)
-from live_avatar.cli.generate import load_model
+from live_avatar.batch import BatchJob, PreparedJob, job_key, run_batch
+from live_avatar.batch_list import read_folder, read_job_list
+from live_avatar.batch_summary import SUMMARY_CSV, SUMMARY_JSON, BatchResult, JobRecord, read_summary
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.media.frames import frame_hashes
+from live_avatar.pipeline import Pipeline
 from tests.cli_material import CKPT, LORA, PORTRAIT, PROMPT, SPEECH, json_lines, picture, run
 
 KNOWN = {"image", "audio", "prompt", "num_clip", "base_seed", "prompt_schedule", "speaker_masks"}
@@ -285,17 +275,17 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_the_command_end_to_end(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import live_avatar.cli.batch_command as command
-
     monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
     torch.set_num_threads(1)
     loads: list[object] = []
 
-    def load(*arguments: Any) -> Any:
-        loads.append(0)
-        return load_model(*arguments)
+    load = Pipeline.load
 
-    monkeypatch.setattr(command, "load_model", load)
+    def counted(*arguments: Any) -> Pipeline:
+        loads.append(0)
+        return load(*arguments)
+
+    monkeypatch.setattr(Pipeline, "load", counted)
     shutil.copy(SPEECH, tmp_path / "one.wav")
     picture(tmp_path / "face.png")
     (tmp_path / "jobs.csv").write_text(
@@ -355,7 +345,7 @@ def test_what_is_wrong_for_all_is_said_at_once(capsys: pytest.CaptureFixture[str
     shutil.copy(SPEECH, tmp_path / "a.wav")
     for words, code in (
         (["--ckpt_dir", "none"], "CHECKPOINT_NOT_FOUND"),
-        (["--num_gpus_dit", "4"], "FEATURE_NOT_READY"),
+        (["--sample_shift", "5"], "SCHEDULE_FIXED"),
     ):
         status, _, err = run(capsys, "batch", str(tmp_path), "--save_dir", str(tmp_path / "out"), *words)
         assert status == 2

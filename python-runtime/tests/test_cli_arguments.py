@@ -14,10 +14,11 @@ import pytest
 from live_avatar.checkpoint.lora import LORA_FILE_NAME, PUBLISHED_LORA
 from live_avatar.cli import flags, main
 from live_avatar.cli.arguments import boolean, with_underscores
-from live_avatar.cli.batch_command import make_batch_parser
+from live_avatar.cli.batch_jobs import make_batch_parser
 from live_avatar.cli.flags import check_published_flags
 from live_avatar.cli.generate import make_generate_parser
 from live_avatar.cli.request import choose_lora, read_request, unfinished_seed
+from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.errors import UserError
 from live_avatar.presets import PRESETS, find_preset
 from tests.cli_material import CKPT, LORA, material, run
@@ -103,10 +104,11 @@ def test_refused_flags_say_why(flag: flags.RefusedFlag) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("--num_gpus_dit", "4"), "FEATURE_NOT_READY"),
-        (("--ulysses-size", "2"), "FEATURE_NOT_READY"),
-        (("--offload_model", "True"), "FEATURE_NOT_READY"),
-        (("--offload_model", "perhaps"), "ARGUMENTS_INVALID"),
+        (("--num_gpus_dit", "0"), "RANKS_INVALID"),
+        (("--ulysses-size", "2"), "ULYSSES_NOT_BUILT"),
+        (("--cut", "rows"), "CUT_INVALID"),
+        (("--layers", "20,none"), "LAYERS_INVALID"),
+        (("--memory_limit", "0.5"), "MEMORY_LIMIT_INVALID"),
         (("--sample_guide_scale", "5"), "GUIDANCE_UNSUPPORTED"),
         (("--sample_solver", "unipc"), "SCHEDULE_FIXED"),
         (("--sample_shift", "5"), "SCHEDULE_FIXED"),
@@ -128,8 +130,6 @@ def test_values_that_are_refused(words: tuple[str, ...], code: str) -> None:
     "words",
     [
         ("--num_gpus_dit", "1", "--ulysses_size", "1"),
-        ("--offload_model", "False"),
-        ("--offload_model", "auto"),
         ("--sample_guide_scale", "0"),
         ("--sample_solver", "euler", "--sample_shift", "3.0"),
         ("--task", "s2v-14B"),
@@ -159,6 +159,32 @@ def test_precision() -> None:
     assert read_request(parse(*material(fp8="bf16"))).model.precision == "bf16"
     assert read_request(parse(*material(), "--fp8")).model.precision == "fp8"
     assert read_request(parse(*material())).model.precision == "auto"
+
+
+def test_choices_of_how_a_card_computes() -> None:
+    assert read_request(parse(*material())).wishes == ComputeWishes()
+    words = (
+        *("--memory-limit", "24", "--t5_cpu", "--offload_model", "True", "--offload_kv_cache", "false"),
+        *("--last-step", "skip", "--step_order", "packed", "--weight_cache", "/tmp/weights"),
+    )
+    assert read_request(parse(*material(), *words)).wishes == ComputeWishes(
+        memory_limit=24 * 10**9,
+        layers="host",
+        cache="device",
+        text_encoder="host",
+        steps="packed",
+        last_step="skip",
+        weight_cache="/tmp/weights",
+    )
+    for wrong in (("--offload_model", "perhaps"), ("--step_order", "backwards"), ("--last_step", "maybe")):
+        with pytest.raises(UserError) as caught:
+            parse(*wrong)
+        assert caught.value.code == "ARGUMENTS_INVALID"
+
+
+def test_another_last_step_is_another_video() -> None:
+    same, other = (read_request(parse(*material(base_seed=1), *words)).job for words in ((), ("--last_step", "skip")))
+    assert same.output != other.output
 
 
 def test_several_speakers() -> None:

@@ -202,13 +202,13 @@ def test_a_plan_without_the_last_step_runs_one_pass_less_and_makes_other_clips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[slice] = []
-    denoise = CausalAvatarTransformer.denoise
+    denoise = CausalAvatarTransformer.denoise_span
 
-    def watch(self: CausalAvatarTransformer, *arguments: Any) -> torch.Tensor:
-        passes.append(arguments[4])
+    def watch(self: CausalAvatarTransformer, *arguments: Any) -> Any:
+        passes.append(arguments[5])
         return denoise(self, *arguments)
 
-    monkeypatch.setattr(CausalAvatarTransformer, "denoise", watch)
+    monkeypatch.setattr(CausalAvatarTransformer, "denoise_span", watch)
     hashes = []
     for last_step in ("run", "skip"):
         plan = ComputePlan("plain", "float32", "float32", graphs=False, last_step=last_step)

@@ -12,12 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live_avatar.compare import Reason
+from live_avatar.compute_wishes import ComputeWishes
+from live_avatar.distributed.wishes import CutWishes
 from live_avatar.events import RenderEvent
 from live_avatar.protocol.requests import BadRequest, LoadRequest, RenderRequest, parse_request
 from live_avatar.render import RenderJob
 from live_avatar.take import PromptSpan
 from tests.worker_client import PROTOCOL, job_fields, model_fields, validator
 
+COMPUTE = {
+    "memory_limit_bytes": 24 * 10**9,
+    "layers": "host",
+    "cache": "device",
+    "text_encoder": "host",
+    "steps": "packed",
+    "last_step": "skip",
+    "live": True,
+    "weight_cache": "/tmp/weights",
+    "ranks": 3,
+    "cut": "steps",
+    "decoding_alone": True,
+}
 REQUESTS: list[dict[str, Any]] = [
     {"type": "load", "request_id": "1", **model_fields()},
     {"type": "plan", "request_id": "2", **model_fields(), "job": job_fields(Path("/tmp/a.mp4"))},
@@ -47,6 +62,9 @@ REQUESTS: list[dict[str, Any]] = [
     },
     {"type": "compare", "request_id": "2b", **model_fields(), "job": job_fields(Path("/tmp/a.mp4"))},
     {"type": "compare", "request_id": "2c", "job": job_fields(Path("/tmp/a.mp4"))},
+    {"type": "load", "request_id": "1b", **model_fields(), "compute": COMPUTE},
+    {"type": "compare", "request_id": "2d", **model_fields(), "compute": {}, "job": job_fields(Path("/tmp/a.mp4"))},
+    {"type": "render", "request_id": "3c", "job_id": "j", "job": job_fields(Path("/tmp/a.mp4")), "compute": COMPUTE},
     {"type": "check_image", "request_id": "7", "path": "/tmp/a.png", "size": {"width": 704, "height": 384}},
     {"type": "check_audio", "request_id": "8", "path": "/tmp/a.wav"},
     {"type": "check_prompt", "request_id": "9", "text": ""},
@@ -157,6 +175,23 @@ def test_every_setting_of_a_job_arrives() -> None:
         keep_clips=True,
         work_dir=Path("/tmp/w"),
     )
+
+
+def test_every_wish_arrives_and_what_is_not_said_is_the_default() -> None:
+    cut = CutWishes("steps", None, 3, True)
+    wished = ComputeWishes(24 * 10**9, "host", "device", "host", "packed", "skip", True, "/tmp/weights", cut)
+    load = {"type": "load", "request_id": "1", **model_fields()}
+    for compute, wishes in ((COMPUTE, wished), ({}, ComputeWishes())):
+        request = parse_request(json.dumps({**load, "compute": compute}).encode())
+        assert isinstance(request, LoadRequest)
+        assert request.model.wishes == wishes
+    schema = validator("requests").schema["$defs"]["compute"]["properties"]
+    defaults = dataclasses.asdict(ComputeWishes())
+    defaults["memory_limit_bytes"] = defaults.pop("memory_limit")
+    # What is left to the planner.
+    assert not ComputeWishes().cut.any
+    defaults |= {"cut": "auto", "ranks": None, "decoding_alone": False}
+    assert {name: field["default"] for name, field in schema.items()} == defaults
 
 
 def test_defaults_are_those_of_the_engine_and_of_the_schema() -> None:

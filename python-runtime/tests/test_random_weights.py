@@ -136,8 +136,8 @@ class TestNetworks:
         tokens = torch.randn(1, 40, config.dim)
         text = network.text_memory(network.embed_text(torch.randn(9, config.text_dim)))
         time = network.time_conditions(torch.tensor([857.69]))
-        assert all(is_sane(layer.key, 0.5, 2) and is_sane(layer.value[:, :9], 0.1, 3) for layer in text)
-        audio = network.audio_memory(torch.randn(1, config.audio_layers, config.audio_dim, 12))
+        assert all(is_sane(layer.key, 0.5, 2) and is_sane(layer.value[:, :9], 0.1, 3) for layer in text.values())
+        audio = network.audio_memory(torch.randn(1, config.audio_layers, config.audio_dim, 12)).values()
         assert all(is_sane(one.memory.key, 0.5, 2) and is_sane(one.scale, 0.1, 3) for one in audio)
         hidden = tokens
         for layer, block in enumerate(network.layers()):

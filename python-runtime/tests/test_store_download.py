@@ -24,6 +24,13 @@ QUICK = Patience(silence_seconds=0.5, tries=10, first_wait_seconds=0.02)
 MEGA = 1 << 20
 
 
+@pytest.fixture(autouse=True)
+def network_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole suite runs with the network off; here it is this machine's own server that is asked."""
+    for name in ("HF_HUB_OFFLINE", "LIVE_AVATAR_OFFLINE", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def drawn_hub(faults: list[Fault] | None = None, large: int = 24 * MEGA) -> Hub:
     """A model whose weights are drawn bytes."""
     names = ["models_t5_umt5-xxl-enc-bf16.pth", "Wan2.1_VAE.pth", "diffusion_pytorch_model-00002-of-00002.safetensors"]

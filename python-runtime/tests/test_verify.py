@@ -21,7 +21,9 @@ import live_avatar.model.rope as rope
 import live_avatar.model.transformer as transformer
 import live_avatar.sampler as sampler
 import live_avatar.session as session
+import live_avatar.take_passes as take_passes
 from live_avatar.checkpoint.lora import LoraFile
+from live_avatar.layer_span import LayerSpan
 from live_avatar.model.kv_cache import KvCache
 from live_avatar.model.layers import KeyValue, modulate
 from live_avatar.model.motioner import FramePacker
@@ -212,7 +214,7 @@ def history_of_step(chosen: int) -> Callable[[pytest.MonkeyPatch], None]:
                 past = torch.ones(seen.shape[1], dtype=torch.bool)
                 past[: self.shape.condition_tokens] = False
                 past[index[0]] = False
-                seen[0, past] = stored[chosen, layer, : seen.shape[1]][past]
+                seen[0, past] = stored[self.units.run(chosen, LayerSpan(layer, layer + 1))][0, : seen.shape[1]][past]
             return mixed
 
         patch.setattr(KvCache, "attend_window", window)
@@ -243,7 +245,7 @@ def shift_blocks_only(patch: pytest.MonkeyPatch) -> None:
         positions.noisy_table = rotary.frames(block.unsqueeze(-1) * 3 + 1 + torch.arange(3))
         return positions
 
-    patch.setattr(session, "block_positions", shifted)
+    patch.setattr(take_passes, "block_positions", shifted)
 
 
 def theta_is_table_length(patch: pytest.MonkeyPatch) -> None:

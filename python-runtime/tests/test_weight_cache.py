@@ -15,7 +15,7 @@ from live_avatar.errors import UserError
 from live_avatar.fast import read_ahead
 from live_avatar.fast.flat_layer import ALIGNMENT, FlatLayout, content_sum
 from live_avatar.fast.read_ahead import ReadAhead, ReadRequest
-from live_avatar.fast.weight_cache import CachedGroup, CacheEntry, CacheSettings
+from live_avatar.fast.weight_cache import CACHE_VERSION, CachedGroup, CacheEntry, CacheSettings
 from live_avatar.fast.weight_cache_file import read_flat_layout, write_flat_file
 
 CPU = torch.device("cpu")
@@ -151,7 +151,7 @@ class TestEntries:
 
     def test_a_newer_version_does_not_find_it(self, settings: CacheSettings, monkeypatch: pytest.MonkeyPatch) -> None:
         make_entry(settings, "a", 100, 1)
-        monkeypatch.setattr("live_avatar.fast.weight_cache.CACHE_VERSION", 2)
+        monkeypatch.setattr("live_avatar.fast.weight_cache.CACHE_VERSION", CACHE_VERSION + 1)
         assert CacheEntry(settings, {"files": "a"}).groups() is None
 
     def test_without_the_manifest_it_is_not_there(self, settings: CacheSettings) -> None:

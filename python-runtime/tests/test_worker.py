@@ -17,11 +17,14 @@ import pytest
 from live_avatar.media.frames import frame_hashes
 from live_avatar.media.playlist import read_playlist
 from live_avatar.protocol.requests import BadRequest, parse_request
+from live_avatar.worker.main import DEVICE_LOST_STATUS
+from tests.lost_card_worker import LAST_GOOD_BLOCK, SAYS
 from tests.noisy_worker import NOISE
 from tests.render_material import voice, write_wav
 from tests.worker_client import GOLDEN, PROTOCOL, ROOT, Message, WorkerClient, job_fields, kinds, model_fields
 
 NOISY = ("-I", str(Path(__file__).parent / "noisy_worker.py"))
+LOST = ("-I", str(Path(__file__).parent / "lost_card_worker.py"))
 # Without these, Python itself would turn to UTF-8 in the C locale.
 ASCII_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -239,6 +242,28 @@ def test_after_kill_9_another_worker_continues(shared: WorkerClient, tmp_path: P
     assert [end["type"] for end in ends] == ["finished", "finished"]
     assert ends[0]["reused_clips"] >= 1
     assert ends[0]["generated_frames"] < ends[1]["generated_frames"] == 58
+    assert frame_hashes(cut) == frame_hashes(whole)
+
+
+def test_after_a_lost_card_the_worker_ends_and_another_continues(shared: WorkerClient, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    worker = WorkerClient(tmp_path / "log", LOST)
+    worker.load()
+    worker.start("lost", job_fields(cut))
+    messages = list(worker.rest())
+    assert worker.process.wait() == DEVICE_LOST_STATUS
+    worker.kill()
+    failed, bye = (message for message in messages if message["type"] in ("failed", "bye"))
+    assert failed["error"]["code"] == "DEVICE_LOST"
+    assert SAYS in failed["error"]["why"]
+    assert bye["reason"] == "device_lost"
+    assert 0 < failed["clips_on_disk"] <= LAST_GOOD_BLOCK
+
+    shared.start("go on", job_fields(cut))
+    end, _ = shared.end_of("go on")
+    assert end["reused_clips"] == failed["clips_on_disk"]
+    shared.start("whole", job_fields(whole))
+    shared.end_of("whole")
     assert frame_hashes(cut) == frame_hashes(whole)
 
 

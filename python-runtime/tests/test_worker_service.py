@@ -16,10 +16,11 @@ import pytest
 import torch
 
 from live_avatar.compare import Comparison
+from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import BlockEvent, DeviceMemory, EventSink, StageEvent
 from live_avatar.planner import Plan
-from live_avatar.protocol.messages import Hello, LoadedModel
+from live_avatar.protocol.messages import Hello, LoadedModel, Rank
 from live_avatar.protocol.requests import ModelChoice
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.worker import faults
@@ -51,6 +52,7 @@ class ScriptedEngine:
         self.plan_error: Exception = UserError("IMAGE_NOT_FOUND", "a", "b", "c", "image")
         self.loaded: LoadedModel | None = None
         self.released = 0
+        self.wishes: ComputeWishes | None = None
 
     @property
     def model(self) -> LoadedModel | None:
@@ -71,7 +73,14 @@ class ScriptedEngine:
         }
         return fresh
 
-    def render(self, job: RenderJob, on_event: EventSink, should_stop: Callable[[], bool]) -> RenderResult:
+    def render(
+        self,
+        job: RenderJob,
+        on_event: EventSink,
+        should_stop: Callable[[], bool],
+        wishes: ComputeWishes | None = None,
+    ) -> RenderResult:
+        self.wishes = wishes
         return self.script(job, on_event, should_stop)
 
     def plan(self, choice: ModelChoice, job: RenderJob) -> Plan:
@@ -82,6 +91,9 @@ class ScriptedEngine:
 
     def device_memory(self) -> DeviceMemory | None:
         return DeviceMemory(1 << 20, 2 << 20)
+
+    def ranks(self) -> list[Rank]:
+        return [{"rank": 1, "device": "cuda:1", "phase": "ready", "done": 3, "memory": None}]
 
     def release_memory(self) -> None:
         self.released += 1
@@ -187,7 +199,7 @@ def test_nothing_renders_before_a_load_and_again_after_a_failed_one(talk: Talk) 
             "OUT_OF_MEMORY",
             "tried",
         ),
-        (RuntimeError("CUDA error: an illegal memory access"), "INTERNAL_ERROR", "Traceback"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "INTERNAL_ERROR", "Traceback"),
         (UserError("DISK_FULL", "a", "b", "c", "output"), "DISK_FULL", ""),
     ],
 )
@@ -209,6 +221,50 @@ def test_a_failed_job_is_told_logged_and_survived(
     conversation.render()
     assert [conversation.next()["type"] for _ in range(2)] == ["accepted", "finished"]
     assert conversation.engine.released == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError("DEVICE_LOST", "The card stopped working.", "b", "c", "device"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+    ],
+)
+def test_after_a_lost_card_the_worker_ends(talk: Talk, error: Exception) -> None:
+    def fail(*_: object) -> RenderResult:
+        raise error
+
+    conversation = talk(fail)
+    conversation.load()
+    conversation.render()
+    accepted, failed, bye = (conversation.next() for _ in range(3))
+    assert accepted["type"] == "accepted"
+    assert (failed["type"], failed["error"]["code"]) == ("failed", "DEVICE_LOST")
+    assert bye == {"type": "bye", "request_id": None, "reason": "device_lost"}
+    conversation.thread.join(_PATIENCE)
+    assert not conversation.thread.is_alive()
+    # The card cannot even be asked to give memory back.
+    assert conversation.engine.released == 0
+
+
+def test_a_question_that_meets_a_lost_card_ends_the_worker_too(talk: Talk) -> None:
+    conversation = talk(result)
+    conversation.engine.plan_error = RuntimeError("CUDA error: GPU is lost")
+    conversation.send("plan", **model_fields(), job=job_fields(Path("/nowhere/a.mp4")))
+    assert conversation.next()["error"]["code"] == "DEVICE_LOST"
+    assert conversation.next()["reason"] == "device_lost"
+
+
+def test_the_wishes_of_a_render_reach_the_engine(talk: Talk) -> None:
+    conversation = talk(result)
+    conversation.load()
+    conversation.render()
+    assert [conversation.next()["type"] for _ in range(2)] == ["accepted", "finished"]
+    assert conversation.engine.wishes is None
+    job = job_fields(Path("/nowhere/a.mp4"))
+    conversation.send("render", job_id="job", job=job, compute={"live": True, "last_step": "skip"})
+    assert [conversation.next()["type"] for _ in range(2)] == ["accepted", "finished"]
+    assert conversation.engine.wishes == ComputeWishes(live=True, last_step="skip")
 
 
 def test_an_event_without_a_place_in_json_fails_the_job_only(talk: Talk) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
+from live_avatar.model.audio_encoder import AudioTokens
 from live_avatar.model.layers import KeyValue, attention
 from live_avatar.model.rope import REFERENCE_PREFILL_FRAME, RotaryPositions, rotate
 from live_avatar.model.transformer import CausalAvatarTransformer
@@ -60,8 +61,8 @@ def prepare_window(
     blocks = conditions.prompt_of_block.shape[1]
     embedded = model.text_embedding(conditions.contexts)
     memory = model.text_memory(embedded)
-    prefill_text = [_pick(text, conditions.prompt_of_prefill) for text in memory]
-    block_text = [_pick(text, conditions.prompt_of_block.flatten()) for text in memory]
+    prefill_text = [_pick(text, conditions.prompt_of_prefill) for text in memory.values()]
+    block_text = [_pick(text, conditions.prompt_of_block.flatten()) for text in memory.values()]
     stored: list[KeyValue] = []
     tokens = _stream_dtype(model.condition_tokens(conditions.reference, conditions.motion))
     rest = model.time_conditions(torch.zeros(1, device=tokens.device))
@@ -103,9 +104,7 @@ def window_velocity(
     time = model.time_conditions(timesteps)
     tokens = shape.block_tokens
     hidden = _stream_dtype(model.patchify(latents, None))
-    audio = [
-        model.audio_injector.prepare(i, window.local, window.whole) for i in range(len(model.audio_injector.injector))
-    ]
+    audio = model.audio_memory_of(AudioTokens(window.local, window.whole))
     # Text and audio differ from block to block, so those parts run with blocks as the batch.
     block_time = time.block.repeat_interleave(blocks, 0)
     for layer, block in enumerate(model.layers()):

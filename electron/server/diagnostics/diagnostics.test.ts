@@ -4,6 +4,7 @@ import type { Fault } from "../../contract/fault.schema.ts";
 import type { Job, JobState } from "../../contract/jobs.schema.ts";
 import { type MachineReport, type Model, setupCheckSchema, type WorkerState } from "../../contract/machine.schema.ts";
 import { say } from "../common/say.ts";
+import { createLatestValue } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { silentLogger } from "../common/logger.ts";
 import { createDiagnostics, type DiagnosticsPorts } from "./diagnostics.ts";
@@ -30,7 +31,7 @@ const machine: MachineReport = {
 };
 const card = { index: 0, uuid: "GPU-1", name: "RTX 4090", pciBus: null, driver: "470.1", computeCapability: "8.9", memoryTotalBytes: 24e9, memoryFreeBytes: 20e9, utilisation: 0, temperature: 40, powerWatts: 20 };
 const ready: WorkerState = { status: "ready", model: null, engineVersion: "0.1.0" };
-const demo: Model = { id: "demo", name: "Demo", kind: "demo", note: "Draws cartoons only.", bytes: 4e7, licence: null, state: { kind: "ready" } };
+const demo: Model = { id: "demo", name: "Demo", kind: "demo", note: "Draws cartoons only.", bytes: 4e7, licence: null, keeping: "shipped", mend: null, state: { kind: "ready" } };
 const quiet: TroubleFacts = { jobs: [], worker: ready, workerSilentSeconds: 0, workerLastWords: "", machine, models: [demo], port: null };
 const found = (facts: Partial<TroubleFacts>): (readonly [string, string | null, string | null])[] => findTroubles({ ...quiet, ...facts }).map((one) => [one.fault.code, one.action, one.jobId]);
 
@@ -159,6 +160,7 @@ describe("helping", () => {
         privateValues: () => Promise.resolve({ folders: ["/home/geheim"], names: ["Geheim"], prompts: ["A tall woman"] }),
       },
       checkProject: () => Promise.resolve([{ code: "IMAGE_SMALL", severity: "warning", measured: "300 pixels", wanted: "at least 512", text: "The picture is small." }]),
+      runtimeChanges: () => createLatestValue(null).stream(AbortSignal.abort()),
       verifyRuntime: () => Promise.resolve(say("CHECK_RUNTIME", "Python 3.11, engine 0.1.0")),
       repairRuntime: () => Promise.resolve(),
       ffmpeg: () => Promise.resolve("9.0.2"),

@@ -44,6 +44,8 @@ export interface DiagnosticsPorts {
   /** Findings about all files of a project and its prompts. */
   readonly checkProject: (projectId: string, quality: Quality) => Promise<readonly Finding[]>;
   readonly verifyRuntime: () => Promise<Said>;
+  /** Tells whenever another runtime is used. */
+  readonly runtimeChanges: (signal: AbortSignal) => AsyncIterable<unknown>;
   /**
    * Puts the runtime in order and tells each step. Throws REPAIR_NOT_HERE, REPAIR_BUSY at once, REPAIR_FAILED in the end.
    */
@@ -188,6 +190,7 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
     void follow(ports.machine.watch(signal), (event) => (machine = event));
     void follow(ports.models.watch(signal), (event) => (models = event));
     void follow(ports.worker.watch(signal), () => undefined);
+    void follow(ports.runtimeChanges(signal), ask);
     ask();
   };
 
@@ -224,6 +227,7 @@ function createSetupStream(ports: DiagnosticsPorts): SetupStream {
           ask();
           return;
         case "repair-runtime":
+        case "install-runtime":
           return repair();
         case "choose-model":
         case null:

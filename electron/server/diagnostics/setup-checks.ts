@@ -64,7 +64,8 @@ function disk(machine: MachineReport | null): State {
 function asked(answer: Asked, repairing: Said | null): State {
   if (repairing !== null) return { kind: "checking", said: repairing };
   if (answer === null) return CHECKING;
-  return answer.kind === "ok" ? answer : { kind: "failed", fault: answer.fault, fix: "repair-runtime" };
+  if (answer.kind === "ok") return answer;
+  return { kind: "failed", fault: answer.fault, fix: answer.fault.code === "RUNTIME_MISSING" ? "install-runtime" : "repair-runtime" };
 }
 
 function engine(worker: WorkerState): State {
@@ -88,6 +89,9 @@ function model(models: readonly Model[] | null, defaultModelId: string): State {
   if (models === null || chosen?.state.kind === "working") return CHECKING;
   if (chosen === undefined || chosen.state.kind === "missing") {
     return { kind: "failed", fix: "choose-model", fault: { code: "MODEL_MISSING", what: "The chosen model is not there.", why: "Its folder was moved or taken off the list, or its disk is not connected.", hint: "Choose another model, or add its folder.", field: null } };
+  }
+  if (chosen.state.kind === "unfinished") {
+    return { kind: "failed", fix: "choose-model", fault: chosen.state.fault ?? { code: "MODEL_UNFINISHED", what: `The model "${chosen.name}" is not complete yet.`, why: "Its download or import has not finished.", hint: "Go on with it below, or choose another model.", field: null } };
   }
   const [first] = chosen.state.kind === "damaged" ? chosen.state.faults : [];
   if (first !== undefined) return { kind: "failed", fix: "choose-model", fault: first };

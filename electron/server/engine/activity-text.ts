@@ -11,6 +11,7 @@ export function activityOf(event: EngineEvent): Said | null {
     case "block":
       // The event tells that a block is done: what runs now is the next one.
       return atBlock(event.block + 1 < event.blocks_per_clip ? { clip: event.clip + 1, block: event.block + 2 } : { clip: event.clip + 2, block: 1 });
+    case "picture":
     case "clip":
     case "state":
     case "warning":

@@ -48,9 +48,15 @@ export class EngineClient {
   #lastId = 0;
   #hello: EngineHello | null = null;
   #closed: Fault | null = null;
+  /** Resolves when the worker is gone. */
+  readonly ended: Promise<void>;
+  #end: () => void = () => undefined;
 
   constructor(dependencies: ClientDependencies) {
     this.#dependencies = dependencies;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
   }
 
   get hello(): EngineHello | null {
@@ -85,6 +91,7 @@ export class EngineClient {
     for (const render of this.#renders.values()) render.end(fault);
     this.#waiting.clear();
     this.#renders.clear();
+    this.#end();
   }
 
   /**

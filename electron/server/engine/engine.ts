@@ -59,6 +59,8 @@ export interface Engine {
 /** `lost`: the worker ended, and the job with it; another worker is being started. Nothing follows. */
 export type EngineUpdate = RenderUpdate | { readonly kind: "lost"; readonly fault: Fault };
 
+const DEVICE_LOST = "DEVICE_LOST";
+
 /** A question that a dying worker took with it is asked again so often. */
 const QUESTION_ATTEMPTS = 3;
 
@@ -140,6 +142,8 @@ export function createEngine(dependencies: EngineDependencies): Engine {
     try {
       yield* renderWith(worker, model, jobId, engineJobId, job, signal);
     } catch (error) {
+      // A worker that lost its card says so and ends; the next one may use the card again.
+      if (error instanceof FaultError && error.fault.code === DEVICE_LOST) await worker.ended;
       if (worker.closed === null) throw error;
       yield { kind: "lost", fault: worker.closed };
     }

@@ -26,8 +26,8 @@ information.graphics().then(
 export async function listSystemGraphics(): Promise<readonly SystemGraphics[]> {
   let thread: Worker | null = null;
   try {
-    // Resolved here: a thread made from text looks for packages in the working folder.
-    const library = createRequire(import.meta.url).resolve("systeminformation");
+    // Resolved here: a thread made from text looks for packages in the working folder. A package keeps it beside its archive, which threads may not read.
+    const library = createRequire(import.meta.url).resolve("systeminformation").replace(/app\.asar(?=[\\/])/, "app.asar.unpacked");
     const worker = new Worker(THREAD, { eval: true, workerData: library, stdout: true, stderr: true });
     thread = worker;
     worker.unref();

@@ -28,7 +28,7 @@ export type Answer =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly contentType: string; readonly cache: "forever" | "revalidate" | "never" }
   | ({ readonly kind: "virtual" } & VirtualFile);
 
-/** Finds what an address below `/files/`, `/examples/` or `/downloads/` stands for; `parts` are its decoded parts. Null: nothing. Aborted when nobody waits any more. */
+/** Finds what an address below `/files/`, `/examples/`, `/downloads/` or `/licences/` stands for; `parts` are its decoded parts. Null: nothing. Aborted when nobody waits any more. */
 export type FileFinder = (parts: readonly string[], signal: AbortSignal) => Promise<Answer | null>;
 
 export interface HttpDependencies {
@@ -59,7 +59,7 @@ export function createHttpServer(dependencies: HttpDependencies): Server {
       return;
     }
     const url = new URL(request.url ?? "/", "http://studio.invalid");
-    const isFile = /^\/(files|examples|downloads)\//.test(url.pathname);
+    const isFile = /^\/(files|examples|downloads|licences)\//.test(url.pathname);
     for (const [name, value] of Object.entries(securityHeaders(request.headers.host ?? "", isFile ? "file" : "page"))) response.setHeader(name, value);
     if (url.pathname === "/login") return login(request, response);
     const token = url.pathname === "/" && isReading(request) ? url.searchParams.get("token") : null;

@@ -116,6 +116,7 @@ def load_strict(
     device: torch.device | str,
     transform: Transform | None = None,
     progress: Progress | None = None,
+    only: Callable[[str], bool] | None = None,
 ) -> None:
     """Fill every parameter and persistent buffer of ``module`` from ``source``, one tensor at a time.
 
@@ -128,14 +129,16 @@ def load_strict(
         device: where the tensors go.
         transform: applied to (name, tensor) after the move to ``device`` and ``dtype``; must keep the shape.
         progress: called with (bytes done, bytes in all), as stored.
+        only: names of what is to be filled; the rest stays as it is, but must be in the source all the same.
 
     Raises:
         UserError: ``CHECKPOINT_KEYS_MISMATCH`` or ``CHECKPOINT_SHAPE_MISMATCH``, before anything is changed.
     """
     slots = _slots(module)
     check_source(_expected(slots, source), source)
-    total, done = sum(source.bytes(key) for key in source), 0
-    for key in source:
+    wanted_keys = [key for key in source if only is None or only(key)]
+    total, done = sum(source.bytes(key) for key in wanted_keys), 0
+    for key in wanted_keys:
         wanted = dtype(key) if callable(dtype) else dtype
         if wanted is None or not source.dtype(key).is_floating_point:
             wanted = source.dtype(key)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from live_avatar import __version__
+from live_avatar.distributed.launch import is_torchrun_follower
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.threads import prepare_threads
 
@@ -22,6 +23,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("live_avatar.cli.plan_command", "say what a video would be and cost, without making it"),
     "check": ("live_avatar.cli.check_command", "say whether a portrait, a recording and a prompt are good material"),
     "inspect": ("live_avatar.cli.inspect_command", "look at a model folder: what it holds, what is missing or damaged"),
+    "models": ("live_avatar.cli.models_command", "download, import and remove models"),
+    "doctor": ("live_avatar.cli.doctor_command", "look at driver, cards and libraries, and try how they work together"),
     "random-weights": ("live_avatar.cli.random_weights_command", "write a stand-in for a model, to measure with"),
     "verify": ("live_avatar.verify.__main__", "check the engine against golden data"),
     "bench": ("live_avatar.bench", "measure the engine"),
@@ -42,6 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _report(error, arguments)
     name, rest = arguments[0], arguments[1:]
     prepare_threads()
+    # So that cuda:N is the same card in every process that this one starts.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if is_torchrun_follower():
+        from live_avatar.distributed.gathering import follow_torchrun
+
+        # The command is rank 0's, which leads; this process does as that says.
+        follow_torchrun()
     try:
         status: int = importlib.import_module(_COMMANDS[name][0]).main(rest)
         sys.stdout.flush()

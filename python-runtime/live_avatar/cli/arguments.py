@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from live_avatar.compute_wishes import Place
 from live_avatar.errors import UserError
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
@@ -44,6 +45,20 @@ def with_underscores(arguments: Sequence[str]) -> list[str]:
             argument = f"--{name.replace('-', '_')}{equals}{value}"
         spelled.append(argument)
     return spelled
+
+
+def place(text: str) -> Place:
+    """Read auto, or true/false as people write them: whether to keep something in main memory.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    lowered = text.strip().lower()
+    if lowered == "auto":
+        return "auto"
+    if lowered in _TRUE | _FALSE:
+        return "host" if lowered in _TRUE else "device"
+    raise argparse.ArgumentTypeError(f'"{text}" is neither auto, true nor false')
 
 
 def boolean(text: str) -> bool:

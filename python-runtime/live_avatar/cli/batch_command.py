@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from live_avatar.batch import (
-    SUMMARY_CSV,
-    SUMMARY_JSON,
-    BatchJob,
-    BatchResult,
-    JobRecord,
-    PreparedJob,
-    job_key,
-    read_folder,
-    read_job_list,
-    run_batch,
-)
-from live_avatar.cli.arguments import Parser, make_parser, with_underscores
+from live_avatar.batch import Assignment, BatchJob, Ledger, PreparedJob, job_key, run_batch
+from live_avatar.batch_list import read_folder, read_job_list
+from live_avatar.batch_summary import SUMMARY_CSV, SUMMARY_JSON, BatchResult, JobRecord
+from live_avatar.cli.arguments import Parser, with_underscores
+from live_avatar.cli.batch_jobs import JobFlags, SharedModel, make_batch_parser
+from live_avatar.cli.compute_flags import read_wishes
 from live_avatar.cli.console import Console
-from live_avatar.cli.flags import (
-    add_material_flags,
-    add_model_flags,
-    add_output_flags,
-    add_published_flags,
-    add_setting_flags,
-    check_published_flags,
-)
-from live_avatar.cli.generate import load_model, prepare, run
-from live_avatar.cli.request import Request, read_model_options, read_request, with_seed
+from live_avatar.cli.farm_flags import FARM_FLAGS, FarmWishes, read_farm_wishes
+from live_avatar.cli.flags import check_published_flags
+from live_avatar.cli.request import Request, read_model_options
 from live_avatar.cli.stopping import StopRequest
 from live_avatar.cli.words import plural
 from live_avatar.errors import UserError
 
-if TYPE_CHECKING:
-    from live_avatar.pipeline import Pipeline, PipelineOptions
-
 _SOME_FAILED = 3
 # One model serves the whole batch, and the batch decides where things go.
-_BATCH_ONLY = frozenset(
-    ("ckpt_dir", "load_lora", "no_load_lora", "lora_path_dmd", "device", "fp8", "save_dir",
-     "overwrite", "keep_clips", "json", "quiet", "log_file")
+_BATCH_ONLY = FARM_FLAGS | frozenset(
+    ("ckpt_dir", "load_lora", "no_load_lora", "lora_path_dmd", "device", "fp8", "memory_limit", "weight_cache",
+     "save_dir", "overwrite", "keep_clips", "json", "quiet", "log_file")
 )  # fmt: skip
-
-
-def make_batch_parser() -> Parser:
-    """Flags of a batch: those of a render, which hold for every job that does not say otherwise."""
-    parser = make_parser(
-        "batch",
-        "Makes many videos with one loaded model. JOBS is a folder of recordings (name.png and name.txt beside "
-        "name.wav belong to it), or a CSV or JSONL list with the columns image, audio, prompt, output and any flag. "
-        "The same command goes on where it was: finished videos are skipped.",
-    )
-    parser.add_argument("jobs", metavar="JOBS", help="folder of recordings, or a CSV or JSONL list")
-    add_material_flags(parser, required=False)
-    add_setting_flags(parser)
-    add_model_flags(parser)
-    add_output_flags(parser, one_file=False)
-    add_published_flags(parser)
-    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,16 +38,23 @@ def main(arguments: Sequence[str]) -> int:
         Cancelled: stopped by a signal.
     """
     parser = make_batch_parser()
-    options = parser.parse_args(with_underscores(arguments))
+    words = with_underscores(arguments)
+    options = parser.parse_args(words)
     folder = Path(options.save_dir).expanduser()
     with Console.of(options) as console, StopRequest() as stop:
         jobs = _read_jobs(Path(options.jobs).expanduser(), parser)
-        model = _SharedModel(read_model_options(options), console, stop.requested)
+        model = SharedModel(read_model_options(options))
         # What is wrong for every job is said once, before the first.
+        farm = read_farm_wishes(options)
         check_published_flags(options)
+        read_wishes(options)
         model.weights()
-        work = _Work(parser, options, with_underscores(arguments), folder, model, console)
-        result = run_batch(jobs, work.prepare, folder, overwrite=options.overwrite, on_job=work.tell)
+        work = _Work(JobFlags(parser, words, folder), model, console, stop.requested)
+        if farm.executor == "inline":
+            result = run_batch(jobs, work.prepare, folder, overwrite=options.overwrite, on_job=work.tell)
+        else:
+            ledger = Ledger(jobs, work.prepare, folder, overwrite=options.overwrite, on_job=work.tell)
+            result = _run_farm(farm, ledger, words, options, work)
         _report(result, folder, console)
     return _SOME_FAILED if result.count("failed") else 0
 
@@ -93,51 +66,40 @@ def _read_jobs(source: Path, parser: Parser) -> list[BatchJob]:
     return read_job_list(source, known - _BATCH_ONLY - {"help", "h"})
 
 
-@dataclass(slots=True)
-class _SharedModel:
-    """The model, loaded when the first job needs it."""
+def _run_farm(
+    farm: FarmWishes, ledger: Ledger, words: list[str], options: argparse.Namespace, work: _Work
+) -> BatchResult:
+    from live_avatar.farm.dispatch import Dispatch
+    from live_avatar.farm.executors import run_farm, with_cards
 
-    options: PipelineOptions
-    console: Console
-    should_stop: Callable[[], bool]
-    _pipeline: Pipeline | None = None
-    _weights: str | None = None
-
-    def weights(self) -> str:
-        """Identity of the weights and the LoRA, read without loading them."""
-        if self._weights is None:
-            from live_avatar.checkpoint.fingerprint import weights_fingerprint
-            from live_avatar.checkpoint.layout import CheckpointLayout
-            from live_avatar.checkpoint.lora import resolve_lora
-
-            root, lora = self.options.ckpt_dir, self.options.lora
-            extra = () if lora is None else (resolve_lora(lora, root.parent),)
-            self._weights = weights_fingerprint((*CheckpointLayout.find(root).files, *extra))
-        return self._weights
-
-    def pipeline(self) -> Pipeline:
-        if self._pipeline is None:
-            self._pipeline = load_model(self.options, self.console, self.should_stop)
-        return self._pipeline
+    read_wishes(make_batch_parser().parse_args(with_cards(words, farm.gpus)))
+    run_farm(
+        farm,
+        Dispatch(ledger, work.tell_again),
+        arguments=words,
+        folder=work.flags.folder,
+        device=options.device,
+        weights=work.model.weights,
+        tell_news=work.tell_news,
+        tell=work.console.say,
+        should_stop=work.should_stop,
+    )
+    return ledger.result
 
 
 @dataclass(slots=True)
 class _Work:
-    """Turns rows into renders."""
+    """Turns rows into renders, and says what becomes of them."""
 
-    parser: Parser
-    options: argparse.Namespace
-    arguments: list[str]
-    folder: Path
-    model: _SharedModel
+    flags: JobFlags
+    model: SharedModel
     console: Console
+    should_stop: Callable[[], bool]
+    _jobs: int = field(default=0)
 
     def prepare(self, job: BatchJob) -> PreparedJob:
         """Read a row's flags over those of the batch."""
-        row = [f"--{name}={value}" for name, value in job.flags.items()]
-        options = self.parser.parse_args([*self.arguments, *row])
-        output = self.folder / (job.output or _default_name(options))
-        request = read_request(options, output)
+        request = self.flags.request(job)
         files = (request.job.image, *request.job.audio, *request.job.speaker_masks)
         pose = () if request.job.pose_video is None else (request.job.pose_video,)
         try:
@@ -150,12 +112,15 @@ class _Work:
                 "Check the path; in a list, files are relative to the list.",
             ) from error
         chosen = request.job.base_seed if request.seed_given else None
+        output = request.job.output
+        assert output is not None  # a batch names every video
         return PreparedJob(output, key, lambda seed: self._render(request, seed), chosen)
 
     def tell(self, record: JobRecord, number: int, total: int) -> None:
         """Say that a job begins or ended."""
         if record.state == "running":
             self.console.forget_warnings()
+        self._jobs = total
         self.console.record({"kind": "job", "number": number, "of": total, "name": record.name, "state": record.state})
         words = {"running": "begins", "skipped": "is finished already"}.get(record.state, record.state)
         self.console.say(f"[{number}/{total}] {record.name} {words}: {record.output}")
@@ -163,30 +128,30 @@ class _Work:
             error = {key: record.error.get(key) or "" for key in ("code", "what", "why", "hint")}
             self.console.error(UserError(**error))
 
+    def tell_news(self, assignment: Assignment, record: Mapping[str, Any]) -> None:
+        """Pass on what a worker says of its job: all to machines, warnings and finished clips to people."""
+        about = f"[{assignment.number}/{self._jobs}] {assignment.job.name}"
+        if record["kind"] == "warning":
+            self.console.warning(record["code"], f"{about}: {record['text']}")
+            return
+        self.console.record({**record, "job": assignment.number})
+        if record["kind"] == "clip":
+            self.console.say(f"{about}: clip {record['clip'] + 1} of {record['clips']}")
+
+    def tell_again(self, assignment: Assignment, why: str) -> None:
+        """Say that a job is tried once more."""
+        about = f"[{assignment.number}/{self._jobs}] {assignment.job.name}"
+        self.console.warning("FARM_JOB_AGAIN", f"{about} is tried once more. {why}")
+
     def _render(self, request: Request, seed: int | None) -> tuple[int, int, float]:
-        job = request.job if seed is None else with_seed(request.job, seed)
-        request = replace(request, job=job)
-        plan = prepare(request, self.console)
-        result = run(request, plan, self.model.pipeline(), self.console, self.model.should_stop)
-        return job.base_seed, result.frames, result.seconds
+        return self.model.render(request, seed, self.console, self.should_stop)
 
     def _facts(self, request: Request) -> object:
         """What besides its files decides a video."""
         job = request.job
         settings = (job.prompts, job.size, job.infer_frames, job.sample_steps, job.num_clip, job.rotary_rounding)
-        return settings, self.model.weights(), request.model.precision
-
-
-def _default_name(options: argparse.Namespace) -> str:
-    if not options.audio:
-        raise UserError(
-            "AUDIO_MISSING",
-            "The job has no recording.",
-            "A video is made from a portrait, a recording and a prompt.",
-            "Fill in the column audio.",
-            field="audio",
-        )
-    return "_".join(Path(part).stem for part in options.audio.split("+")) + ".mp4"
+        skipped = () if request.wishes.last_step == "run" else (request.wishes.last_step,)
+        return settings, self.model.weights(), request.model.precision, *skipped
 
 
 def _report(result: BatchResult, folder: Path, console: Console) -> None:

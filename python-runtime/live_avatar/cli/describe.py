@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from live_avatar.cli.words import duration, plural, size
+from live_avatar.fast.described_card import DESCRIBED_DEVICE
 from live_avatar.geometry import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def plan_lines(plan: Plan) -> list[str]:
         (
             "Model",
             f"{plan.parameters / 1e6:.1f} million parameters in {plan.precision}, VAE in {plan.vae_precision}, "
-            f"{plural(plan.sample_steps, 'step')}",
+            f"{plural(plan.sample_steps, 'step')}" + (", the last left out" if plan.last_step == "skip" else ""),
         ),
         (
             "Tokens",
@@ -44,17 +45,26 @@ def plan_lines(plan: Plan) -> list[str]:
             "Disk",
             f"about {size(disk.peak)} of {size(plan.disk_available)} free while it runs, {size(disk.final)} afterwards",
         ),
-        ("Time", forecast_words(plan.forecast)),
+        ("Time", forecast_words(plan.forecast, described=plan.device == DESCRIBED_DEVICE)),
     ]
-    return [f"{name:9} {text}" for name, text in rows]
+    lines = [f"{name:9} {text}" for name, text in rows]
+    if plan.on_card is not None:
+        from live_avatar.fast.planner import card_lines
+
+        lines += ["How the card computes (* is chosen)", *(f"  {line}" for line in card_lines(plan.on_card))]
+    if plan.team is not None:
+        lines += ["How the ranks share the work (* is chosen)", *(f"  {line}" for line in plan.team.words())]
+    return lines
 
 
-def forecast_words(forecast: Forecast) -> str:
-    """The forecast with what it rests on."""
+def forecast_words(forecast: Forecast, *, described: bool = False) -> str:
+    """The forecast with what it rests on; ``described``: of a card that is not here."""
     if forecast.seconds is None or forecast.frames_per_second is None:
         return "unknown until a first render with these settings on this computer"
     basis = {
         "measured": "measured here with these settings",
         "estimate": "a rough estimate until a first render here with these settings",
     }[forecast.basis]
+    if described:
+        basis = "an estimate for a card that is not here"
     return f"about {duration(forecast.seconds)}, {forecast.frames_per_second:.2f} frames a second ({basis})"

@@ -45,7 +45,9 @@ INERT_FLAGS = (
     InertFlag("convert_model_dtype", False, "Weights are always loaded in the precision they are used in."),
     InertFlag("frame_num", True, "The length follows from the sound; --num_clip and --infer_frames limit it."),
     InertFlag("training_config", True, "Rank and alpha of the LoRA are read from the LoRA file."),
-    InertFlag("single_gpu", False, "One device is what is used."),
+    InertFlag("single_gpu", False, "One card is what is used, unless --num_gpus_dit says more."),
+    InertFlag("dit_fsdp", False, "Each card holds only the layers that it computes."),
+    InertFlag("t5_fsdp", False, "The text encoder is in memory only while a prompt is read."),
     InertFlag("start_from_ref", False, "Every video starts from the portrait."),
     InertFlag("drop_motion_noisy", False, "It changes nothing in the published program either."),
     InertFlag(
@@ -55,41 +57,6 @@ INERT_FLAGS = (
 
 _NOT_BUILT = "FEATURE_NOT_READY"
 REFUSED_FLAGS = (
-    RefusedFlag(
-        "enable_vae_parallel",
-        False,
-        _NOT_BUILT,
-        "Rendering on several GPUs is not built yet in this version.",
-        "Leave the flag out; one GPU or the processor is used.",
-    ),
-    RefusedFlag(
-        "dit_fsdp",
-        False,
-        _NOT_BUILT,
-        "Rendering on several GPUs is not built yet in this version.",
-        "Leave the flag out; one GPU or the processor is used.",
-    ),
-    RefusedFlag(
-        "t5_fsdp",
-        False,
-        _NOT_BUILT,
-        "Rendering on several GPUs is not built yet in this version.",
-        "Leave the flag out; one GPU or the processor is used.",
-    ),
-    RefusedFlag(
-        "t5_cpu",
-        False,
-        _NOT_BUILT,
-        "Running the text encoder on another device than the rest is not built yet in this version.",
-        "Leave the flag out: a large text encoder is dropped from memory once the prompt is read.",
-    ),
-    RefusedFlag(
-        "offload_kv_cache",
-        False,
-        _NOT_BUILT,
-        "Keeping the caches outside the card's memory is not built yet in this version.",
-        "Leave the flag out; live-avatar plan says what fits.",
-    ),
     RefusedFlag(
         "server_port",
         True,
@@ -216,9 +183,6 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PRECISION",
         help="precision of the weights: auto, fp8, bf16 or fp32; fp8 alone if no word follows (default auto)",
     )
-    group.add_argument("--offload_model", default="auto", metavar="BOOL", help="auto or false (true is not built yet)")
-    group.add_argument("--num_gpus_dit", type=int, metavar="N", help="only 1 (several GPUs are not built yet)")
-    group.add_argument("--ulysses_size", type=int, metavar="N", help="only 1 (several GPUs are not built yet)")
 
 
 def add_output_flags(parser: argparse.ArgumentParser, *, one_file: bool) -> None:
@@ -268,16 +232,6 @@ def check_published_flags(options: argparse.Namespace) -> list[str]:
             raise UserError(
                 refused.code, f"--{refused.name} cannot be used.", refused.why, refused.hint, field=refused.name
             )
-    for name in ("num_gpus_dit", "ulysses_size"):
-        count = getattr(options, name)
-        if count not in (None, 1):
-            raise UserError(
-                _NOT_BUILT,
-                f"--{name} {count} cannot be used.",
-                "Rendering on several GPUs is not built yet in this version.",
-                f"Leave --{name} out; one GPU or the processor is used.",
-                field=name,
-            )
     _check_fixed_values(options)
     return [f"--{flag.name}: {flag.note}" for flag in INERT_FLAGS if getattr(options, flag.name) not in (None, False)]
 
@@ -315,16 +269,4 @@ def _check_fixed_values(options: argparse.Namespace) -> None:
             "This program makes video from speech, a portrait and a prompt, and nothing else.",
             "Use s2v-14B, or leave the flag out.",
             field="task",
-        )
-    offload = options.offload_model.strip().lower()
-    if offload not in ("auto", "false", "0", "no", "off"):
-        known = offload in ("true", "1", "yes", "on")
-        raise UserError(
-            _NOT_BUILT if known else "ARGUMENTS_INVALID",
-            f"--offload_model {options.offload_model} cannot be used.",
-            "Keeping weights in main memory and streaming them to the card is not built yet in this version."
-            if known
-            else "It is auto, true or false.",
-            "Leave the flag out; live-avatar plan says what fits.",
-            field="offload_model",
         )

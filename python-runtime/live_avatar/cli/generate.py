@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_avatar.cli.arguments import Parser, make_parser, with_underscores
+from live_avatar.cli.compute_flags import add_compute_flags
 from live_avatar.cli.console import Console
 from live_avatar.cli.describe import plan_lines
 from live_avatar.cli.flags import (
@@ -20,12 +22,14 @@ from live_avatar.cli.request import Request, read_request
 from live_avatar.cli.stopping import StopRequest
 from live_avatar.cli.words import duration, plural
 from live_avatar.errors import Cancelled, UserError
+from live_avatar.warm_model import WarmModel, with_own_memory
 
 if TYPE_CHECKING:
-    from live_avatar.pipeline import Pipeline, PipelineOptions
     from live_avatar.planner import Plan
     from live_avatar.render import RenderJob, RenderResult
 
+# Faults after which the same command continues, once what is wrong was mended.
+_CAN_GO_ON = frozenset(("DISK_FULL", "DEVICE_LOST", "OUT_OF_MEMORY", "RANK_LOST", "RANK_HUNG", "RANK_OUT_OF_MEMORY"))
 _DESCRIPTION = (
     "Makes a talking video from a portrait, a recording and a prompt. Flags may be spelled with dashes or underscores. "
     "If a run is stopped or killed, the same command goes on where it was."
@@ -38,6 +42,7 @@ def make_generate_parser() -> Parser:
     add_material_flags(parser, required=True)
     add_setting_flags(parser)
     add_model_flags(parser)
+    add_compute_flags(parser)
     add_output_flags(parser, one_file=True)
     add_published_flags(parser)
     return parser
@@ -53,13 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     options = make_generate_parser().parse_args(with_underscores(arguments))
     with Console.of(options) as console, StopRequest() as stop:
         request = read_request(options)
-        plan = prepare(request, console)
-        pipeline = load_model(request.model, console, stop.requested)
-        run(request, plan, pipeline, console, stop.requested)
+        model = WarmModel(request.model)
+        plan = prepare(request, model, console)
+        run(request, plan, model, console, stop.requested)
     return 0
 
 
-def prepare(request: Request, console: Console) -> Plan:
+def prepare(request: Request, model: WarmModel, console: Console) -> Plan:
     """Check the output and the material, and say what is going to happen.
 
     Raises:
@@ -67,16 +72,16 @@ def prepare(request: Request, console: Console) -> Plan:
     """
     from live_avatar.machine import Machine
     from live_avatar.media.join import check_output
-    from live_avatar.planner import plan as make_plan
 
-    job, model = request.job, request.model
+    job = request.job
     if job.output is not None:
         check_output(job.output, overwrite=job.overwrite)
-    plan = make_plan(job, model.ckpt_dir, model.lora, Machine.detect(model.device), precision=model.precision)
+    machine = Machine.detect(request.model.device)
+    plan = model.plan(job, request.wishes, machine if model.pipeline is None else with_own_memory(machine))
     console.record({"kind": "plan", "base_seed": job.base_seed, "output": str(job.output), **plan.as_dict()})
     for line in plan_lines(plan):
         console.say(line)
-    console.say(f"{'LoRA':9} {model.lora or 'none'}")
+    console.say(f"{'LoRA':9} {request.model.lora or 'none'}")
     console.say(
         f"{'Seed':9} {job.base_seed}" + ("" if request.seed_given else "  (--base_seed makes it the same again)")
     )
@@ -112,64 +117,51 @@ def check_material(job: RenderJob, console: Console) -> None:
         console.warning(finding.code, finding.text)
 
 
-def load_model(model: PipelineOptions, console: Console, should_stop: Callable[[], bool]) -> Pipeline:
-    """Load the networks.
-
-    Raises:
-        UserError: ``CHECKPOINT_…``, ``LORA_…``, ``DEVICE_UNAVAILABLE``.
-        Cancelled: a stop was asked for meanwhile.
-    """
-    from live_avatar.events import RenderEvent
-    from live_avatar.pipeline import Pipeline
-
-    def watch(event: RenderEvent) -> None:
-        console.event(event)
-        if should_stop():
-            raise Cancelled
-
-    console.say("Loading the model")
-    try:
-        return Pipeline.load(model, watch)
-    except Cancelled:
-        console.urgent("Stopped before the first picture.")
-        raise
-
-
 def run(
-    request: Request, plan: Plan, pipeline: Pipeline, console: Console, should_stop: Callable[[], bool]
+    request: Request, plan: Plan, model: WarmModel, console: Console, should_stop: Callable[[], bool]
 ) -> RenderResult:
-    """Render, showing progress, and say what came of it.
+    """Load what the plan needs and render, showing progress, and say what came of it.
 
     Raises:
-        UserError: as :func:`live_avatar.render.render`.
+        UserError: as :meth:`live_avatar.warm_model.WarmModel.render`.
         Cancelled: stopped; said how to go on.
     """
-    from live_avatar.events import RenderEvent
-    from live_avatar.render import render
+    from live_avatar.events import RenderEvent, StageEvent
     from live_avatar.speed_record import SpeedMeter, write_speed
 
     job = request.job
-    meter = SpeedMeter()
+    meter = SpeedMeter(time.monotonic() - model.load_seconds)
+    begun = stopped_loading = False
 
     def watch(event: RenderEvent) -> None:
+        nonlocal begun, stopped_loading
         meter.observe(event)
+        of_load = isinstance(event, StageEvent) and event.stage == "load"
+        if not begun and not of_load:
+            begun = True
+            console.begin_progress(plan.frames, plan.infer_frames)
         console.event(event)
+        if of_load and should_stop():
+            stopped_loading = not begun
+            raise Cancelled
 
-    console.begin_progress(plan.frames, plan.infer_frames)
+    if model.pipeline is None:
+        console.say("Loading the model")
     try:
-        result = render(job, pipeline, watch, should_stop)
+        result = model.render(job, plan, request.wishes, watch, should_stop)
     except Cancelled:
         console.end_progress()
-        console.urgent(how_to_go_on(job.folder))
+        console.urgent("Stopped before the first picture." if stopped_loading else how_to_go_on(job.folder))
         raise
     except UserError as error:
-        if error.code == "DISK_FULL":
+        if error.code in _CAN_GO_ON:
             console.end_progress()
             console.urgent(how_to_go_on(job.folder))
         raise
     finally:
         speed = meter.speed()
-        if speed is not None:
+        # Of a way that was left for another nothing can be said.
+        if speed is not None and model.pipeline is not None and plan.compute in (None, model.pipeline.plan):
             write_speed(plan.speed_key, speed)
     console.end_progress()
     _report(result, job, console)

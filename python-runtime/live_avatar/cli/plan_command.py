@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from live_avatar.cli.arguments import with_underscores
 from live_avatar.cli.console import Console
 from live_avatar.cli.describe import plan_lines
 from live_avatar.cli.generate import check_material, make_generate_parser
-from live_avatar.cli.request import read_request
+from live_avatar.cli.request import Request, read_request
+from live_avatar.cli.simulate import add_simulate_flags, simulate, simulation_wanted
+
+if TYPE_CHECKING:
+    from live_avatar.planner import Plan
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,10 +22,13 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         UserError: a fault the user can mend.
     """
-    from live_avatar.machine import Machine
-    from live_avatar.planner import plan as make_plan
-
     parser = make_generate_parser()
+    parser.add_argument(
+        "--for_card",
+        metavar="NAME:GB[:GB]",
+        help='plan for a card that is not here, such as "RTX 4090:24", maybe with its main memory (default 64)',
+    )
+    add_simulate_flags(parser)
     parser.prog = "live-avatar plan"
     parser.description = "Says what a video would be and cost, from the headers of the files. Takes generate's flags."
     options = parser.parse_args(with_underscores(arguments))
@@ -29,15 +37,37 @@ def main(arguments: Sequence[str]) -> int:
         options.prompt = "a person talks to the camera"
     with Console.of(options) as console:
         request = read_request(options)
-        job, model = request.job, request.model
-        plan = make_plan(job, model.ckpt_dir, model.lora, Machine.detect(model.device), precision=model.precision)
+        job = request.job
+        plan = _plan(request, options.for_card)
         console.result(
             "\n".join(plan_lines(plan)),
-            {"kind": "plan", "output": str(job.output), "lora": model.lora, **plan.as_dict()},
+            {"kind": "plan", "output": str(job.output), "lora": request.model.lora, **plan.as_dict()},
         )
         for note in request.notes:
             console.warning("FLAG_WITHOUT_EFFECT", note)
         for code, text in plan.warnings:
             console.warning(code, text)
         check_material(job, console)
+        if simulation_wanted(options):
+            simulate(options, plan, console)
     return 0
+
+
+def _plan(request: Request, described: str | None) -> Plan:
+    """The plan for this computer, or for a card that is only described."""
+    from live_avatar.fast.described_card import describe_card
+    from live_avatar.machine import Machine
+    from live_avatar.planner import plan
+
+    model = request.model
+    machine, card = (Machine.detect(model.device), None) if described is None else describe_card(described)
+    return plan(
+        request.job,
+        model.ckpt_dir,
+        model.lora,
+        machine,
+        precision=model.precision,
+        wishes=request.wishes,
+        card=card,
+        measured=described is None,
+    )

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from live_avatar.cli.compute_flags import read_wishes
 from live_avatar.cli.flags import (
     DEFAULT_CKPT_DIR,
     DEFAULT_INFER_FRAMES,
@@ -19,6 +20,7 @@ from live_avatar.cli.flags import (
     check_published_flags,
 )
 from live_avatar.cli.prompts import read_prompt, read_schedule
+from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.errors import UserError
 from live_avatar.geometry import check_infer_frames, parse_size
 from live_avatar.pipeline import PipelineOptions
@@ -39,12 +41,14 @@ class Request:
     Attributes:
         job: the render.
         model: what to load for it.
+        wishes: how it is to be computed, where the user does not leave that to the planner.
         seed_given: whether the seed was chosen by the user.
         notes: sentences about flags that change nothing.
     """
 
     job: RenderJob
     model: PipelineOptions
+    wishes: ComputeWishes
     seed_given: bool
     notes: tuple[str, ...]
 
@@ -61,6 +65,7 @@ def read_request(options: argparse.Namespace, output: Path | None = None) -> Req
     """
     notes = check_published_flags(options)
     model = read_model_options(options)
+    wishes = read_wishes(options)
     for name, flag in (("image", "--image"), ("audio", "--audio")):
         if not getattr(options, name):
             raise _missing(name, flag)
@@ -95,7 +100,7 @@ def read_request(options: argparse.Namespace, output: Path | None = None) -> Req
     )
     given = options.base_seed is not None and options.base_seed != -1
     seed = _checked_seed(options.base_seed) if given else unfinished_seed(job.folder)
-    return Request(with_seed(job, seed), model, given, tuple(notes))
+    return Request(with_seed(job, seed), model, wishes, given, tuple(notes))
 
 
 def with_seed(job: RenderJob, seed: int | None) -> RenderJob:
@@ -238,6 +243,8 @@ def _output(
         return Path(options.save_file).expanduser()
     identity = repr((str(image.absolute()), [str(path.absolute()) for path in audio], prompts, settings))
     identity += repr((options.base_seed, options.speaker_masks, options.pose_video, options.ckpt_dir))
+    if options.last_step != "run":
+        identity += options.last_step
     stems = "_".join(re.sub(r"[^\w-]+", "-", path.stem)[:40] for path in (image, *audio))
     name = f"{stems}_{settings.steps}step_{hashlib.sha256(identity.encode()).hexdigest()[:8]}.mp4"
     return Path(options.save_dir).expanduser() / name

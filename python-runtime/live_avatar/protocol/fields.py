@@ -135,6 +135,11 @@ class Fields:
         return f"{self._place}.{name}" if self._place else name
 
 
+def is_absolute_path(text: str) -> bool:
+    """Whether ``text`` is a path that a request may name."""
+    return _ABSOLUTE_PATH.search(text) is not None
+
+
 def invalid(place: str, wanted: str, value: object) -> UserError:
     """The error for a value that is not what its field holds."""
     return UserError(

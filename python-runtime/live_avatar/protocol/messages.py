@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 WorkerState = Literal["idle", "loading", "rendering", "stopping"]
-EndReason = Literal["shutdown", "end_of_input", "signal", "broken"]
+EndReason = Literal["shutdown", "end_of_input", "signal", "broken", "device_lost"]
 
 
 class ErrorPayload(TypedDict):
@@ -216,6 +216,24 @@ class DeviceMemory(TypedDict):
     reserved: int
 
 
+class RankMemory(TypedDict):
+    """Bytes on a rank's card: held by tensors, by the process for them, and in all."""
+
+    allocated: int
+    reserved: int
+    total: int
+
+
+class Rank(TypedDict):
+    """What a process does that computes together with the worker; ``memory`` is null on a processor."""
+
+    rank: int
+    device: str
+    phase: str
+    done: int
+    memory: RankMemory | None
+
+
 class Heartbeat(TypedDict):
     """The worker is alive. ``memory_bytes`` is its resident memory; ``device_memory`` null on a processor."""
 
@@ -226,6 +244,7 @@ class Heartbeat(TypedDict):
     memory_bytes: int
     device_memory: DeviceMemory | None
     doing: Doing | None
+    ranks: list[Rank]
 
 
 class Status(TypedDict):
@@ -239,6 +258,7 @@ class Status(TypedDict):
     model: LoadedModel | None
     memory_bytes: int
     uptime_seconds: float
+    ranks: list[Rank]
 
 
 class Bye(TypedDict):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from live_avatar.compute_plan import LastStep
+from live_avatar.compute_wishes import PLACES, STEP_ORDERS, ComputeWishes, Place, StepOrder
+from live_avatar.distributed.cut import CutKind
+from live_avatar.distributed.wishes import CUT_KINDS, CutWishes
 from live_avatar.errors import UserError
-from live_avatar.protocol.fields import Fields, invalid, read_integer
+from live_avatar.protocol.fields import Fields, invalid, is_absolute_path, read_integer
 from live_avatar.render import RenderJob
 from live_avatar.take import PRECISIONS, Precision, PromptSpan, RotaryRounding
 
@@ -17,6 +21,7 @@ _LONGEST_ID = 200
 _MOST_COUNT = 2**31 - 1
 # The largest whole number that JavaScript holds exactly.
 _MOST_EXACT = 2**53 - 1
+_MOST_RANKS = 64
 _LARGEST_SIDE = 16384
 
 
@@ -28,6 +33,7 @@ class ModelChoice:
     lora: str | None
     device: str
     precision: Precision
+    wishes: ComputeWishes = field(default_factory=ComputeWishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +89,12 @@ class CheckPromptRequest:
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """Render a job with the weights in memory."""
+    """Render a job with the weights in memory; ``wishes`` null: those of the load."""
 
     request_id: str
     job_id: str
     job: RenderJob
+    wishes: ComputeWishes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +213,8 @@ def _check_prompt(request_id: str, fields: Fields) -> CheckPromptRequest:
 
 
 def _render(request_id: str, fields: Fields) -> RenderRequest:
-    return RenderRequest(request_id, _job_id(fields), _job(fields.nested("job")))
+    wishes = _wishes(fields.nested("compute")) if fields.has("compute") else None
+    return RenderRequest(request_id, _job_id(fields), _job(fields.nested("job")), wishes)
 
 
 def _cancel(request_id: str, fields: Fields) -> CancelRequest:
@@ -242,7 +250,42 @@ def _model(fields: Fields) -> ModelChoice:
         lora=fields.optional_text("lora", shortest=1, required=True),
         device=fields.text("device", shortest=1, default="auto"),
         precision=cast(Precision, fields.choice("precision", PRECISIONS, "auto")),
+        wishes=_wishes(fields.nested("compute")) if fields.has("compute") else ComputeWishes(),
     )
+
+
+def _wishes(fields: Fields) -> ComputeWishes:
+    wishes = ComputeWishes(
+        memory_limit=fields.optional_integer("memory_limit_bytes", 0, _MOST_EXACT),
+        layers=cast(Place, fields.choice("layers", PLACES, "auto")),
+        cache=cast(Place, fields.choice("cache", PLACES, "auto")),
+        text_encoder=cast(Place, fields.choice("text_encoder", PLACES, "auto")),
+        steps=cast(StepOrder, fields.choice("steps", STEP_ORDERS, "auto")),
+        last_step=cast(LastStep, fields.choice("last_step", ("run", "skip"), "run")),
+        live=fields.flag("live", False),
+        weight_cache=_weight_cache(fields),
+        cut=_cut(fields),
+    )
+    fields.end()
+    return wishes
+
+
+def _cut(fields: Fields) -> CutWishes:
+    """How many ranks share the work; what does not go together is told by the planner."""
+    kind = fields.choice("cut", ("auto", *CUT_KINDS), "auto")
+    return CutWishes(
+        kind=None if kind == "auto" else cast(CutKind, kind),
+        ranks=fields.optional_integer("ranks", 1, _MOST_RANKS),
+        decoding_alone=fields.flag("decoding_alone", False) or None,
+    )
+
+
+def _weight_cache(fields: Fields) -> str:
+    """``on``, ``off``, or a folder."""
+    given = fields.text("weight_cache", default="on")
+    if given in ("on", "off") or is_absolute_path(given):
+        return given
+    raise invalid(fields.place_of("weight_cache"), "on, off or an absolute path", given)
 
 
 def _job(fields: Fields) -> RenderJob:

@@ -12,10 +12,11 @@ from live_avatar.geometry import BLOCK_FRAMES, LATENT_FRAMES_PER_BLOCK, LatentSh
 from live_avatar.model.audio_injector import adaptive_norm
 from live_avatar.model.layers import KeyValue, layer_norm
 from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate
-from live_avatar.model.transformer import CausalAvatarTransformer, ConditionSink, TimeConditions
+from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.noise import reference_frame
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.take_passes import LocalPasses
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.golden import Golden
 
@@ -235,22 +236,16 @@ def anchor(golden: Golden, tensors: Tensors) -> Outputs:
     session.conditions.motion = session.conditions.motion.flip(2)
     blocks = 1 + max(int(match[1]) for name in tensors if (match := re.match(r"out\.latent\.(\d+)", name)))
     keys: list[Tensor] = []
-    refreshed = session.transformer.prefill
+    assert isinstance(session.passes, LocalPasses)
+    cache = session.passes.cache
+    written = cache.write_conditions
 
-    def watch(
-        tokens: Tensor, time: TimeConditions, text: list[KeyValue], rotary: RotaryPositions, sink: ConditionSink
-    ) -> None:
-        def both(layer: int, states: KeyValue) -> None:
-            keys.append(states.key[0].clone())
-            sink(layer, states)
+    def watch(layer: int, condition: KeyValue, rotary: RotaryPositions) -> None:
+        keys.append(condition.key[0].clone())
+        written(layer, condition, rotary)
 
-        refreshed(tokens, time, text, rotary, both)
-
-    session.transformer.prefill = watch  # type: ignore[method-assign]
-    try:
-        recorder.run(blocks - session.block)
-    finally:
-        del session.transformer.prefill
+    cache.write_conditions = watch  # type: ignore[method-assign]
+    recorder.run(blocks - session.block)
     yield "out.cond_k_last", keys[-1]
     for name in tensors:
         if match := re.fullmatch(r"out\.latent\.(\d+)", name):
@@ -290,8 +285,9 @@ def _hidden_pass(golden: Golden) -> tuple[int, int]:
 def _prefill_states(golden: Golden, rounding: RotaryRounding) -> list[KeyValue]:
     transformer, inputs = golden.transformer, golden.inputs
     states: list[KeyValue] = []
-    transformer.prefill(
+    transformer.prefill_span(
         transformer.condition_tokens(inputs["in.ref"], inputs["in.motion"]),
+        transformer.span,
         transformer.time_conditions(torch.zeros(1)),
         transformer.text_memory(transformer.embed_text(inputs["in.ctx"])),
         RotaryPositions(golden.config.head_dim, golden.shape, rounding, golden.device),

@@ -13,19 +13,34 @@ import torch
 
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.compare import Comparer, Comparison
+from live_avatar.compute_wishes import ComputeWishes
+from live_avatar.distributed.hired import RankStatus
 from live_avatar.errors import UserError
-from live_avatar.events import DeviceMemory, EventSink, RenderEvent
+from live_avatar.events import DeviceMemory, EventSink, RenderEvent, WarningEvent
+from live_avatar.file_facts import read_model_sizes
+from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.machine import Machine
 from live_avatar.numerics import choose_device, device_memory
 from live_avatar.pipeline import Pipeline, PipelineOptions, identify_weights
-from live_avatar.planner import Plan, plan
-from live_avatar.protocol.messages import LoadedModel
+from live_avatar.planner import Plan, make_plan
+from live_avatar.protocol.messages import LoadedModel, Rank
 from live_avatar.protocol.requests import ModelChoice
-from live_avatar.render import RenderJob, RenderResult, render
+from live_avatar.render import RenderJob, RenderResult
 from live_avatar.speed_record import SpeedMeter, write_speed
-from live_avatar.worker.facts import memory_bytes
+from live_avatar.warm_model import WarmModel, with_own_memory
 
 _Signature = tuple[tuple[str, int, int], ...]
+# What of a plan a render tells its client, who may not have asked for the plan.
+_TOLD = frozenset(("WISH_WITHOUT_EFFECT", "LAST_STEP_LEFT_OUT"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a load with no job known prepares for."""
+
+    size: tuple[int, int] = (704, 384)
+    infer_frames: int = 48
+    sample_steps: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +48,8 @@ class _Warm:
     """A loaded model, what it was loaded for, and the files as they were then."""
 
     choice: ModelChoice
-    pipeline: Pipeline
+    model: WarmModel
     signature: _Signature
-    load_seconds: float
 
 
 class Engine:
@@ -44,16 +58,16 @@ class Engine:
     def __init__(self) -> None:
         self._warm: _Warm | None = None
         self._comparer = Comparer()
+        self._last = _Kind()
 
     @property
     def model(self) -> LoadedModel | None:
-        """The weights in memory."""
-        warm = self._warm
-        if warm is None:
+        """The weights in memory; of a model whose render failed, until it is loaded anew, ``None``."""
+        pipeline = self._pipeline
+        if self._warm is None or pipeline is None:
             return None
-        pipeline = warm.pipeline
         return {
-            "ckpt_dir": str(warm.choice.ckpt_dir),
+            "ckpt_dir": str(self._warm.choice.ckpt_dir),
             "lora": None if pipeline.lora_path is None else str(pipeline.lora_path),
             "device": str(pipeline.device),
             "denoiser_precision": _name(pipeline.precisions.denoiser),
@@ -64,43 +78,72 @@ class Engine:
     def load(self, choice: ModelChoice, on_event: EventSink) -> bool:
         """Have these weights in memory; false if they were there already. Other weights are dropped before.
 
+        On a card they are loaded as suits a render like the last one, at first one of 704x384; where that does not fit,
+        the largest that does.
+
         Raises:
             UserError: the checkpoint, LoRA or device cannot be used. A folder or device that is not there leaves the
                 old weights in memory; anything later does not.
         """
-        warm = self._warm
-        if warm is not None and warm.choice == choice and warm.signature == _signature(warm.pipeline):
+        warm, pipeline = self._warm, self._pipeline
+        same = warm is not None and _same_weights(warm.choice, choice)
+        if same and warm is not None and pipeline is not None and warm.signature == _signature(pipeline):
+            # Wishes may have changed: a render loads anew if it must.
+            self._warm = replace(warm, choice=choice)
             return False
         CheckpointLayout.find(choice.ckpt_dir)
         choose_device(choice.device)
         # Both at once might not fit.
+        if warm is not None:
+            warm.model.drop()
         self._warm = warm = None
+        pipeline = None
         self.release_memory()
-        started = time.monotonic()
-        options = PipelineOptions(choice.ckpt_dir, choice.lora, choice.device, choice.precision)
-        pipeline = Pipeline.load(options, on_event)
-        self._warm = _Warm(choice, pipeline, _signature(pipeline), time.monotonic() - started)
+        model = WarmModel(_options(choice))
+        pipeline = model.load(self._plan_to_load(model, choice), choice.wishes, on_event)
+        self._warm = _Warm(choice, model, _signature(pipeline))
         return True
 
-    def render(self, job: RenderJob, on_event: EventSink, should_stop: Callable[[], bool]) -> RenderResult:
-        """Render with the weights in memory; see :func:`live_avatar.render.render`.
+    def render(
+        self,
+        job: RenderJob,
+        on_event: EventSink,
+        should_stop: Callable[[], bool],
+        wishes: ComputeWishes | None = None,
+    ) -> RenderResult:
+        """Render with the weights in memory, loaded anew if the job needs them otherwise.
+
+        Args:
+            wishes: those of the load if left out.
 
         Raises:
             ValueError: nothing is loaded.
+            Cancelled, UserError: see :meth:`live_avatar.warm_model.WarmModel.render`.
         """
         warm = self._warm
         if warm is None:
             raise ValueError("render before load")
+        wishes = wishes or warm.choice.wishes
+        self._last = _Kind(job.size, job.infer_frames, job.sample_steps)
+        chosen = warm.model.plan(job, wishes, self._machine(warm.choice))
+        told = [warning for warning in chosen.warnings if warning[0] in _TOLD]
+        for code, text in told:
+            on_event(WarningEvent(code, text))
         # As if loaded for this job, so that the record stands for a start from nothing.
-        meter = SpeedMeter(time.monotonic() - warm.load_seconds)
+        meter = SpeedMeter(time.monotonic() - warm.model.load_seconds)
 
         def observed(event: RenderEvent) -> None:
             meter.observe(event)
             on_event(event)
 
-        result = render(job, warm.pipeline, observed, should_stop)
-        self._remember_speed(warm, job, meter)
-        return result
+        result = warm.model.render(job, chosen, wishes, observed, should_stop)
+        speed = meter.speed()
+        # Of a way that failed in between nothing can be said.
+        if speed is not None and warm.model.pipeline is not None and chosen.compute in (None, warm.model.pipeline.plan):
+            # The video is done; a forecast for the next one is not worth an error.
+            with contextlib.suppress(OSError):
+                write_speed(chosen.speed_key, speed)
+        return replace(result, warnings=(*told, *result.warnings))
 
     def plan(self, choice: ModelChoice, job: RenderJob) -> Plan:
         """Plan a render, from any thread.
@@ -108,12 +151,7 @@ class Engine:
         Raises:
             UserError: see :func:`live_avatar.planner.plan`.
         """
-        machine = Machine.detect(choice.device)
-        # What this process holds now would serve the render, or be dropped for it.
-        held = torch.cuda.memory_reserved(machine.device) if machine.on_cuda else memory_bytes()
-        available = min(machine.memory_total, machine.memory_available + held)
-        machine = replace(machine, memory_available=available)
-        return plan(job, choice.ckpt_dir, choice.lora, machine, precision=choice.precision)
+        return self._model_for(choice).plan(job, choice.wishes, self._machine(choice))
 
     def compare(self, choice: ModelChoice | None, job: RenderJob) -> Comparison:
         """Say what a render would keep, from one thread other than that of :meth:`render`.
@@ -121,12 +159,17 @@ class Engine:
         Raises:
             UserError: see :func:`live_avatar.compare.Comparer.compare`.
         """
-        return self._comparer.compare(job, self._fingerprint(choice))
+        return self._comparer.compare(job, *self._fingerprints(choice, job))
 
     def device_memory(self) -> DeviceMemory | None:
         """Memory held on the card of the loaded model; ``None`` without one."""
-        warm = self._warm
-        return None if warm is None else device_memory(warm.pipeline.device)
+        pipeline = self._pipeline
+        return None if pipeline is None else device_memory(pipeline.device)
+
+    def ranks(self) -> list[Rank]:
+        """What the processes do that compute together with this one; from any thread."""
+        pipeline = self._pipeline
+        return [] if pipeline is None else [_rank(status) for status in pipeline.ranks()]
 
     def release_memory(self) -> None:
         """Give back what nothing uses any more, for example after a failure."""
@@ -134,23 +177,89 @@ class Engine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _fingerprint(self, choice: ModelChoice | None) -> str | None:
-        """Identity of the weights asked about; of those in memory if none are named, ``None`` if nothing is loaded."""
-        warm = self._warm
-        if choice is None:
-            return None if warm is None else warm.pipeline.weights_fingerprint
-        if warm is not None and warm.choice == choice and warm.signature == _signature(warm.pipeline):
-            return warm.pipeline.weights_fingerprint
-        options = PipelineOptions(choice.ckpt_dir, choice.lora, choice.device, choice.precision)
-        return identify_weights(options).fingerprint
+    @property
+    def _pipeline(self) -> Pipeline | None:
+        return None if self._warm is None else self._warm.model.pipeline
 
-    def _remember_speed(self, warm: _Warm, job: RenderJob, meter: SpeedMeter) -> None:
-        speed = meter.speed()
-        if speed is None:
-            return
-        # The video is done; a forecast for the next one is not worth an error.
-        with contextlib.suppress(UserError, OSError):
-            write_speed(self.plan(warm.choice, job).speed_key, speed)
+    def _model_for(self, choice: ModelChoice) -> WarmModel:
+        """The model in memory if it is the one meant, else one that is not loaded."""
+        warm = self._warm
+        if warm is not None and _same_weights(warm.choice, choice):
+            return warm.model
+        return WarmModel(_options(choice))
+
+    def _machine(self, choice: ModelChoice) -> Machine:
+        return with_own_memory(Machine.detect(choice.device))
+
+    def _plan_to_load(self, model: WarmModel, choice: ModelChoice) -> Plan | None:
+        """How to load with no job known, or ``None`` where there is nothing to choose."""
+        machine = self._machine(choice)
+        card = model.card(machine, choice.wishes)
+        if card is None and not choice.wishes.cut.several:
+            return None
+        sizes, kind = read_model_sizes(CheckpointLayout.find(choice.ckpt_dir)), self._last
+        width, height = kind.size
+        while True:
+            try:
+                return make_plan(
+                    sizes,
+                    machine,
+                    image=(width, height),
+                    audio_seconds=BLOCK_FRAMES / FRAMES_PER_SECOND,
+                    requested=(width, height),
+                    infer_frames=kind.infer_frames,
+                    sample_steps=kind.sample_steps,
+                    num_clip=None,
+                    disk_available=0,
+                    precision=choice.precision,
+                    card=card,
+                    wishes=choice.wishes,
+                )
+            except UserError as error:
+                if error.code != "SIZE_TOO_LARGE_FOR_MEMORY":
+                    raise
+                width, height = width * 3 // 4, height * 3 // 4
+
+    def _fingerprints(self, choice: ModelChoice | None, job: RenderJob) -> tuple[str | None, frozenset[str]]:
+        """Identity of the weights asked about, and those that finished clips may have instead.
+
+        Of the weights in memory if none are named, ``None`` if nothing is loaded.
+        """
+        warm, pipeline = self._warm, self._pipeline
+        if choice is None:
+            if warm is None or pipeline is None:
+                return None, frozenset()
+            choice = warm.choice
+        # Only on a card does the job say what is computed with.
+        planned = choice.precision != "fp32" and Machine.detect(choice.device).on_cuda
+        chosen = self.plan(choice, job) if planned else None
+        compute = self._model_for(choice).compute_of(chosen, choice.wishes)
+        identity = None
+        if warm is not None and pipeline is not None and _same_weights(warm.choice, choice):
+            identity = pipeline.identity if warm.signature == _signature(pipeline) else None
+        if identity is None:
+            identity = identify_weights(replace(_options(choice), plan=compute)).identity
+        accepted = frozenset() if chosen is None else frozenset(map(identity.fingerprint, chosen.accepted_numerics))
+        return identity.fingerprint(compute.numerics), accepted
+
+
+def _rank(status: RankStatus) -> Rank:
+    memory = status.memory
+    return {
+        "rank": status.rank,
+        "device": status.device,
+        "phase": status.phase,
+        "done": status.done,
+        "memory": None if memory is None else {"allocated": memory[0], "reserved": memory[1], "total": memory[2]},
+    }
+
+
+def _options(choice: ModelChoice) -> PipelineOptions:
+    return PipelineOptions(choice.ckpt_dir, choice.lora, choice.device, choice.precision)
+
+
+def _same_weights(one: ModelChoice, other: ModelChoice) -> bool:
+    return replace(one, wishes=ComputeWishes()) == replace(other, wishes=ComputeWishes())
 
 
 def _signature(pipeline: Pipeline) -> _Signature:

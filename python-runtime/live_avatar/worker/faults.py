@@ -24,6 +24,11 @@ def explain(error: Exception) -> UserError:
             "Choose a smaller size, close other programs, or use another device; finished clips are kept.",
             field="size",
         )
+    if _device_lost(error):
+        _log.error("card lost: %s", error)
+        from live_avatar.fast.out_of_memory import device_lost
+
+        return device_lost(error)
     _log.error("internal error", exc_info=error)
     return UserError(
         "INTERNAL_ERROR",
@@ -83,6 +88,14 @@ def torch_unusable(error: Exception) -> UserError:
         f"{type(error).__name__}: {_first_line(error)}",
         "Repair or reinstall the Python environment.",
     )
+
+
+def _device_lost(error: Exception) -> bool:
+    if not isinstance(error, RuntimeError):
+        return False
+    from live_avatar.fast.out_of_memory import fault_of
+
+    return fault_of(error) == "lost"
 
 
 def _out_of_memory(error: Exception) -> bool:

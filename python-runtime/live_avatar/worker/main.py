@@ -8,13 +8,19 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from typing import NoReturn
 
 from live_avatar.threads import prepare_threads
 from live_avatar.worker.stdio import claim_standard_streams, read_lines, use_utf8, write_message
 
+# So that whoever started the worker knows that another one may go on.
+DEVICE_LOST_STATUS = 4
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve requests on standard input until it ends or ``shutdown`` is asked; returns the exit status.
+
+    0 after an orderly end, 1 when the libraries cannot be used, :data:`DEVICE_LOST_STATUS` when the card was lost.
 
     Takes over the standard streams of the process and its signals; the process is of no other use afterwards.
     """
@@ -43,8 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: worker.stop("signal"))
-    worker.run(facts)
+    if worker.run(facts) == "device_lost":
+        _end_at_once(DEVICE_LOST_STATUS)
     return 0
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """Without tidying up: what would talk to a lost card may wait for it for ever."""
+    logging.shutdown()
+    os._exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:

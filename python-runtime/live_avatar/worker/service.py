@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from live_avatar.compare import Comparison
+from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import ClipEvent, DeviceMemory, EventSink, RenderEvent, StageEvent
 from live_avatar.planner import Plan
 from live_avatar.protocol import HEARTBEAT_SECONDS, MAX_LINE_BYTES
-from live_avatar.protocol.messages import EndReason, ErrorPayload, LoadedModel, Message, WorkerState
+from live_avatar.protocol.messages import EndReason, ErrorPayload, LoadedModel, Message, Rank, WorkerState
 from live_avatar.protocol.plan import plan_as_json
 from live_avatar.protocol.requests import (
     BadRequest,
@@ -58,7 +59,13 @@ class EngineLike(Protocol):
     def load(self, choice: ModelChoice, on_event: EventSink) -> bool:
         """Have these weights in memory; false if they were there already."""
 
-    def render(self, job: RenderJob, on_event: EventSink, should_stop: Callable[[], bool]) -> RenderResult:
+    def render(
+        self,
+        job: RenderJob,
+        on_event: EventSink,
+        should_stop: Callable[[], bool],
+        wishes: ComputeWishes | None = None,
+    ) -> RenderResult:
         """Render with them."""
 
     def plan(self, choice: ModelChoice, job: RenderJob) -> Plan:
@@ -69,6 +76,9 @@ class EngineLike(Protocol):
 
     def device_memory(self) -> DeviceMemory | None:
         """Memory held on the card."""
+
+    def ranks(self) -> list[Rank]:
+        """What the processes do that compute together with this one."""
 
     def release_memory(self) -> None:
         """Give back what a failure left."""
@@ -127,8 +137,12 @@ class Worker:
         self._work: queue.SimpleQueue[LoadRequest | RenderRequest | None] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
 
-    def run(self, hello: Message) -> None:
-        """Say hello, then serve until shutdown, the end of input or :meth:`stop`. Call it from the main thread."""
+    def run(self, hello: Message) -> EndReason:
+        """Say hello, then serve until shutdown, the end of input or :meth:`stop`. Call it from the main thread.
+
+        Returns:
+            Why it ended. After ``device_lost`` this process can do nothing more on a card.
+        """
         self._say(hello)
         ended = threading.Event()
         answering = threading.Thread(target=self._answer_questions, name="questions")
@@ -146,6 +160,7 @@ class Worker:
             end = self._end or _End("broken")
             self._say({"type": "bye", "request_id": end.request_id, "reason": end.reason})
             self._silent = True
+        return end.reason
 
     def stop(self, reason: EndReason, request_id: str | None = None) -> None:
         """End: a load or render under way stops at its next stage or block. Takes no lock, so signals may call it."""
@@ -220,6 +235,7 @@ class Worker:
                 "model": self._engine.model,
                 "memory_bytes": self._memory_bytes(),
                 "uptime_seconds": time.monotonic() - self._started,
+                "ranks": self._engine.ranks(),
             }
         )
 
@@ -249,7 +265,7 @@ class Worker:
         except Cancelled:
             self._conclude({"type": "error", "request_id": request.request_id, "error": _payload(faults.stopping())})
         except Exception as error:
-            answer = faults.explain(error)
+            answer = self._explain(error)
             self._conclude({"type": "error", "request_id": request.request_id, "error": _payload(answer)})
         else:
             self._conclude(
@@ -262,14 +278,15 @@ class Worker:
                 }
             )
             return
-        self._engine.release_memory()
+        self._release_memory()
 
     def _render(self, request: RenderRequest) -> None:
         activity = self._current()
         request_id, job_id = request.request_id, request.job_id
         try:
             self._stop_if_ending()
-            result = self._engine.render(request.job, self._events(activity), lambda: self._stopped(activity))
+            events, stopped = self._events(activity), lambda: self._stopped(activity)
+            result = self._engine.render(request.job, events, stopped, request.wishes)
         except Cancelled:
             self._conclude(
                 {
@@ -280,7 +297,7 @@ class Worker:
                 }
             )
         except Exception as error:
-            answer = faults.explain(error)
+            answer = self._explain(error)
             self._conclude(
                 {
                     "type": "failed",
@@ -308,7 +325,7 @@ class Worker:
             )
             return
         # Only now is the error's traceback gone, and with it the tensors of the render.
-        self._engine.release_memory()
+        self._release_memory()
 
     def _answer_questions(self) -> None:
         while (request := self._questions.get()) is not None:
@@ -318,7 +335,19 @@ class Worker:
             except Cancelled:
                 self._refuse(request.request_id, faults.stopping())
             except Exception as error:
-                self._refuse(request.request_id, faults.explain(error))
+                self._refuse(request.request_id, self._explain(error))
+
+    def _release_memory(self) -> None:
+        """Give back what a failure left; a lost card cannot be asked to."""
+        if self._end is None or self._end.reason != "device_lost":
+            self._engine.release_memory()
+
+    def _explain(self, error: Exception) -> UserError:
+        """The error to answer with. After a lost card the worker ends: another one can use the card again."""
+        answer = faults.explain(error)
+        if answer.code == "DEVICE_LOST":
+            self.stop("device_lost")
+        return answer
 
     def _answer(self, question: Question) -> Message:
         # The checks bring image and sound libraries that a worker may never need.
@@ -367,6 +396,7 @@ class Worker:
                         if memory is None
                         else {"allocated": memory.allocated, "reserved": memory.reserved},
                         "doing": None if activity is None else activity.doing.now(),
+                        "ranks": self._engine.ranks(),
                     }
                 )
 

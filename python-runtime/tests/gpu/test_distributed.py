@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a c
 two_cards = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
 BLOCKS = 9
 
+
 @pytest.fixture(autouse=True)
 def as_renders_do() -> Iterator[None]:
     """Followers always compute so; the lead is to."""

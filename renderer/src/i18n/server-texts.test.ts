@@ -13,7 +13,7 @@ describe("sentences of the server", () => {
   });
 
   const server = Object.values(import.meta.glob<string>(["../../../electron/server/**/*.ts", "!../../../electron/server/**/*.test.ts"], { query: "?raw", import: "default", eager: true })).join("\n");
-  const engine = Object.values(import.meta.glob<string>("../../../python-runtime/live_avatar/{render_run,pipeline}.py", { query: "?raw", import: "default", eager: true })).join("\n");
+  const engine = Object.values(import.meta.glob<string>("../../../python-runtime/live_avatar/{render_run,pipeline,distributed/team_pipeline}.py", { query: "?raw", import: "default", eager: true })).join("\n");
 
   it("have a Chinese one each, with no value that the English one lacks", () => {
     const sentences = [...server.matchAll(/\bsay\("([A-Z_]+)", "([^"]+)"/g)].map(([, code = "", english = ""]) => ({ code, english }));

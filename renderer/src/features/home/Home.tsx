@@ -7,6 +7,7 @@ import { rememberDropped } from "../new-video/dropped-files.ts";
 import { Button } from "../../ui/Button.tsx";
 import { classes } from "../../ui/classes.ts";
 import { useFileDrop } from "../../ui/use-file-drop.ts";
+import { EngineMissing } from "./EngineMissing.tsx";
 import { Examples } from "./Examples.tsx";
 import styles from "./Home.module.css";
 import { RecentProjects } from "./RecentProjects.tsx";
@@ -42,6 +43,7 @@ export default function Home() {
             </Button>
           </div>
         </header>
+        <EngineMissing />
         <SetupStrip />
         {examplesFirst && examples}
         <RecentProjects onEmpty={setExamplesFirst} />

@@ -11,6 +11,7 @@ import { Select } from "../../ui/Select.tsx";
 import { Spinner } from "../../ui/Spinner.tsx";
 import { Switch } from "../../ui/Switch.tsx";
 import { useModelNote } from "../setup/model-note.ts";
+import { About } from "./About.tsx";
 import styles from "./Settings.module.css";
 import { Shortcuts } from "./Shortcuts.tsx";
 
@@ -25,6 +26,7 @@ export default function Settings() {
       {stream.kind === "failed" && <FaultNote fault={stream.fault} action={<Button onClick={settingsStream.restart}>{t("common.retry")}</Button>} />}
       {settings === null ? stream.kind === "waiting" && <Spinner /> : <Choices settings={settings} />}
       <Shortcuts />
+      {settings !== null && <About settings={settings} />}
     </div>
   );
 }

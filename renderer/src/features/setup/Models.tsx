@@ -1,43 +1,49 @@
-import { FolderPlus } from "lucide-react";
+import { Download, FolderInput } from "lucide-react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Model } from "../../../../electron/contract/machine.schema.ts";
-import { changeSettings, useSettings } from "../../app/preferences.ts";
 import { shell } from "../../app/shell.ts";
-import { useFormats } from "../../i18n/index.ts";
-import { useSaid } from "../../i18n/server-texts.ts";
-import { client } from "../../rpc/client.ts";
 import { useStream } from "../../rpc/stream.ts";
 import { models } from "../../rpc/streams.ts";
 import { useAct } from "../../rpc/use-call.ts";
-import { Badge } from "../../ui/Badge.tsx";
 import { Button } from "../../ui/Button.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
-import { Progress } from "../../ui/Progress.tsx";
-import { useModelNote } from "./model-note.ts";
+import { DownloadDialog } from "./DownloadDialog.tsx";
+import { ImportDialog } from "./ImportDialog.tsx";
+import { ModelRow } from "./ModelRow.tsx";
 import styles from "./Setup.module.css";
 
-/** The models at hand, which one new projects use, and where more are looked for. */
+/** What is being asked for: nothing, a download, or what to do with a chosen folder. */
+type Asking = { readonly kind: "none" } | { readonly kind: "download" } | { readonly kind: "import"; readonly handle: string };
+
+/** The models at hand, which one new projects use, and how more come here. */
 export function Models() {
   const { t } = useTranslation();
   const stream = useStream(models);
   const list = stream.kind === "live" ? stream.value : stream.kind === "failed" ? stream.last : null;
+  const [asking, setAsking] = useState<Asking>({ kind: "none" });
   const { busy, fault, act } = useAct();
-  const addFolder = () =>
+  const close = () => setAsking({ kind: "none" });
+  const importFolder = () =>
     act(async () => {
-      const [chosen] = (await shell?.chooseFiles({ kind: "model", title: t("setup.addFolder"), filters: [], multiple: false, folder: true })) ?? [];
-      if (chosen !== undefined) await client.models.addFolder({ handle: chosen.handle });
+      const [chosen] = (await shell?.chooseFiles({ kind: "model", title: t("models.importFolder"), filters: [], multiple: false, folder: true })) ?? [];
+      if (chosen !== undefined) setAsking({ kind: "import", handle: chosen.handle });
     });
   return (
     <section className={styles.section} aria-labelledby="models-heading">
       <div className={styles.head}>
         <h2 id="models-heading">{t("setup.area.models")}</h2>
-        {shell !== null && (
-          <Button icon={<FolderPlus />} busy={busy} onClick={addFolder}>
-            {t("setup.addFolder")}
+        <div className={styles.buttons}>
+          {shell !== null && (
+            <Button icon={<FolderInput />} busy={busy} onClick={importFolder}>
+              {t("models.importFolder")}
+            </Button>
+          )}
+          <Button icon={<Download />} onClick={() => setAsking({ kind: "download" })}>
+            {t("models.download")}
           </Button>
-        )}
+        </div>
       </div>
-      <p className={styles.hint}>{t(shell === null ? "setup.modelsHintWeb" : "setup.modelsHint")}</p>
+      <p className={styles.hint}>{t(shell === null ? "models.hintWeb" : "models.hint")}</p>
       {fault !== null && <FaultNote fault={fault} />}
       {stream.kind === "failed" && <FaultNote fault={stream.fault} action={<Button onClick={models.restart}>{t("common.retry")}</Button>} />}
       {list !== null && (
@@ -47,58 +53,8 @@ export function Models() {
           ))}
         </ul>
       )}
+      {asking.kind === "download" && <DownloadDialog onClose={close} />}
+      {asking.kind === "import" && <ImportDialog handle={asking.handle} onClose={close} />}
     </section>
-  );
-}
-
-function ModelRow({ model }: { readonly model: Model }) {
-  const { t } = useTranslation();
-  const formats = useFormats();
-  const settings = useSettings();
-  const sayIt = useSaid();
-  const noteOf = useModelNote();
-  const { busy, fault, act } = useAct();
-  const { state } = model;
-  const isDefault = settings?.defaultModelId === model.id;
-  return (
-    <li>
-      <div className={styles.model}>
-        <div className={styles.modelBody}>
-          <p className={styles.modelName}>
-            {model.name}
-            {isDefault && <Badge tone="accent">{t("setup.inUse")}</Badge>}
-            {state.kind !== "working" && <Badge tone={state.kind === "ready" ? "ok" : "warn"}>{t(`setup.modelState.${state.kind}`)}</Badge>}
-          </p>
-          <p className={styles.hint}>{[noteOf(model), formats.bytes(model.bytes), model.licence].filter((fact) => fact !== null && fact !== "").join(" · ")}</p>
-          {state.kind === "working" && (
-            <>
-              <Progress className={styles.meter} label={sayIt(state.doing)} share={state.totalBytes === 0 ? null : state.doneBytes / state.totalBytes} />
-              <p className={styles.hint} role="status">
-                {sayIt(state.doing)} · {formats.bytes(state.doneBytes)} / {formats.bytes(state.totalBytes)}
-              </p>
-            </>
-          )}
-        </div>
-        <div className={styles.buttons}>
-          {!isDefault && state.kind === "ready" && settings !== null && (
-            <Button size="small" onClick={() => void changeSettings({ defaultModelId: model.id })}>
-              {t("setup.use")}
-            </Button>
-          )}
-          {state.kind !== "working" && state.kind !== "missing" && (
-            <Button size="small" busy={busy} onClick={() => act(() => client.models.verify({ modelId: model.id }))}>
-              {t("setup.verify")}
-            </Button>
-          )}
-          {model.kind !== "demo" && (
-            <Button size="small" variant="quiet" onClick={() => act(() => client.models.removeFolder({ modelId: model.id }))}>
-              {t("setup.takeOff")}
-            </Button>
-          )}
-        </div>
-      </div>
-      {state.kind === "damaged" && state.faults.map((one, index) => <FaultNote key={`${one.code}-${String(index)}`} fault={one} />)}
-      {fault !== null && <FaultNote fault={fault} />}
-    </li>
   );
 }

@@ -5,6 +5,7 @@ import { Checks } from "./Checks.tsx";
 import { Machine } from "./Machine.tsx";
 import { Models } from "./Models.tsx";
 import { Presets } from "./Presets.tsx";
+import { Runtime } from "./Runtime.tsx";
 import styles from "./Setup.module.css";
 import { Troubles } from "../help/Troubles.tsx";
 
@@ -18,6 +19,7 @@ export default function Setup() {
       <Machine />
       <Presets />
       <Checks />
+      <Runtime />
       <Models />
       <section className={styles.section} aria-labelledby="troubles-heading">
         <h2 id="troubles-heading">{t("diagnostics.troubles")}</h2>

@@ -9,6 +9,7 @@ import { lastOf, useAct, useCall } from "../../rpc/use-call.ts";
 import { Button } from "../../ui/Button.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { Segmented } from "../../ui/Segmented.tsx";
+import { CardPlan } from "./CardPlan.tsx";
 import { startRender } from "./start-render.ts";
 import styles from "./Studio.module.css";
 
@@ -77,7 +78,7 @@ export function RenderPanel({ session, onStarted }: { readonly session: EditorSe
           ))}
         </dl>
       )}
-      {estimate !== null && !nothing && estimate.plan !== "" && <p className={styles.plan}>{estimate.plan}</p>}
+      {estimate !== null && !nothing && estimate.plan !== "" && <CardPlan plan={estimate.plan} onCard={estimate.onCard} />}
       {state.kind === "failed" && <FaultNote fault={state.fault} />}
       {trouble !== null && <FaultNote fault={trouble} tone={estimate?.fits === true ? "note" : "danger"} />}
       {fault !== null && <FaultNote fault={fault} />}

@@ -5,6 +5,8 @@ import home from "./home.json";
 import newVideo from "./newVideo.json";
 import queue from "./queue.json";
 import setup from "./setup.json";
+import models from "./models.json";
+import runtime from "./runtime.json";
 import settings from "./settings.json";
 import diagnostics from "./diagnostics.json";
 import help from "./help.json";
@@ -18,4 +20,4 @@ import exporting from "./exporting.json";
 import faults from "./faults.json";
 
 /** Every text, one file a feature. Both languages have the same files and the same keys. */
-export default { common, app, actions, home, newVideo, queue, setup, settings, diagnostics, help, studio, editor, timeline, player, inspector, assets, exporting, faults };
+export default { common, app, actions, home, newVideo, queue, setup, models, runtime, settings, diagnostics, help, studio, editor, timeline, player, inspector, assets, exporting, faults };

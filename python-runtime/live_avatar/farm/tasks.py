@@ -1,0 +1,57 @@
+"""What travels between a batch and its workers, as JSON: jobs there, outcomes back. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+News = Callable[[Mapping[str, Any]], None]
+# After these the process cannot use its card any more; another one can.
+_SPOILING = frozenset(("DEVICE_LOST", "RANK_LOST", "RANK_HUNG"))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job for a worker.
+
+    Attributes:
+        number: in the batch, from 1.
+        name, flags, output: see :class:`live_avatar.batch.BatchJob`.
+        seed: see :class:`live_avatar.batch.Assignment`.
+    """
+
+    number: int
+    name: str
+    flags: Mapping[str, str]
+    output: str | None
+    seed: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        seed, frames, seconds: of a video that is done.
+        error: of one that failed, as ``UserError.as_dict`` gives it.
+    """
+
+    state: Literal["done", "failed", "stopped"]
+    seed: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    error: dict[str, str | None] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether the worker has to be replaced, and the job deserves another try."""
+        return self.error is not None and self.error.get("code") in _SPOILING

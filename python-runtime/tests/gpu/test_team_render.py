@@ -1,0 +1,35 @@
+"""A render on two cards, planned and put up as a user's is: the frames of one card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from live_avatar.compute_wishes import ComputeWishes
+from live_avatar.distributed.team_pipeline import TeamPipeline
+from live_avatar.distributed.wishes import CutWishes
+from live_avatar.machine import Machine
+from live_avatar.pipeline import PipelineOptions
+from live_avatar.warm_model import WarmModel
+from tests.render_material import CHECKPOINT, make_job, never, video
+
+pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
+
+
+def test_two_planned_cards_make_the_file_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
+    files = []
+    for name, cut in (("one", CutWishes()), ("two", CutWishes(ranks=2))):
+        wishes = ComputeWishes(steps="sequential", cut=cut)
+        model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
+        job = make_job(tmp_path / f"{name}.mp4", sample_steps=2)
+        plan = model.plan(job, wishes, Machine.detect("cuda:0"))
+        assert (plan.team is not None) == cut.several
+        model.render(job, plan, wishes, lambda event: None, never)
+        assert isinstance(model.pipeline, TeamPipeline) == cut.several
+        model.drop()
+        files.append(video(job).read_bytes())
+    assert files[0] == files[1]

@@ -1,0 +1,305 @@
+"""Renders on several ranks: the files of one process, whatever happens in between; plans of teams, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from live_avatar.cli import main
+from live_avatar.compute_wishes import ComputeWishes
+from live_avatar.distributed.card_probe import facts_of
+from live_avatar.distributed.cut import cut_by_layers
+from live_avatar.distributed.fleet import find_fleet, read_card
+from live_avatar.distributed.gathering import TorchrunGathering
+from live_avatar.distributed.launch import TorchrunPlace
+from live_avatar.distributed.team_pipeline import TeamPipeline
+from live_avatar.distributed.team_plan import TeamPlan, plan_team
+from live_avatar.distributed.wishes import CutWishes
+from live_avatar.errors import Cancelled, UserError
+from live_avatar.events import BlockEvent, RenderEvent, StageEvent
+from live_avatar.fast.described_card import describe_card
+from live_avatar.fast.rungs import Card
+from live_avatar.machine import Machine
+from live_avatar.pipeline import PipelineOptions
+from live_avatar.protocol.requests import ModelChoice
+from live_avatar.render import RenderJob, RenderResult
+from live_avatar.warm_model import WarmModel
+from live_avatar.worker.engine import Engine
+from tests.render_material import CHECKPOINT, PORTRAIT, SPEECH, count, make_job, never, video
+from tests.test_card_planner import LARGE, SMALL, take
+
+MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
+ALONE = ComputeWishes()
+TWO = ComputeWishes(cut=CutWishes(ranks=2))
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    # Followers have to compute with as many.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def model() -> Iterator[WarmModel]:
+    model = WarmModel(PipelineOptions(CHECKPOINT, None, "cpu", "fp32"))
+    yield model
+    model.drop()
+
+
+def job_of(output: Path, **changes: Any) -> RenderJob:
+    return make_job(output, sample_steps=2, **changes)
+
+
+def render(
+    model: WarmModel, job: RenderJob, wishes: ComputeWishes, stop: Any = lambda events: False
+) -> tuple[RenderResult, list[RenderEvent]]:
+    events: list[RenderEvent] = []
+    plan = model.plan(job, wishes, MACHINE)
+    return model.render(job, plan, wishes, events.append, lambda: stop(events)), events
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file that one process makes."""
+    torch.set_num_threads(1)
+    model, job = (
+        WarmModel(PipelineOptions(CHECKPOINT, None, "cpu", "fp32")),
+        job_of(tmp_path_factory.mktemp("alone") / "a.mp4"),
+    )
+    model.render(job, model.plan(job, ALONE, MACHINE), ALONE, lambda event: None, never)
+    return video(job).read_bytes()
+
+
+def after_two_blocks(events: list[RenderEvent]) -> bool:
+    return count(events, BlockEvent) >= 2
+
+
+def test_a_team_makes_the_file_of_one_process_and_goes_on_after_a_cancel(
+    tmp_path: Path, model: WarmModel, wanted: bytes
+) -> None:
+    job = job_of(tmp_path / "a.mp4")
+    with pytest.raises(Cancelled):
+        render(model, job, TWO, after_two_blocks)
+    team = model.pipeline
+    assert isinstance(team, TeamPipeline)
+    assert len(children()) == 1
+    result, events = render(model, job, TWO)
+    # The team stays for the next take.
+    assert model.pipeline is team
+    assert not any(isinstance(event, StageEvent) and event.stage == "load" for event in events)
+    assert result.reused_clips > 0
+    assert video(job).read_bytes() == wanted
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_killed_rank_ends_the_render_which_goes_on_when_started_again(
+    tmp_path: Path, model: WarmModel, wanted: bytes
+) -> None:
+    job = job_of(tmp_path / "a.mp4")
+
+    def kill_once(events: list[RenderEvent]) -> bool:
+        if after_two_blocks(events) and not killed:
+            (child,) = children()
+            killed.append(child.pid)
+            os.kill(child.pid, signal.SIGKILL)
+        return False
+
+    killed: list[int] = []
+    with pytest.raises(UserError) as caught:
+        render(model, job, TWO, kill_once)
+    assert caught.value.code == "RANK_LOST"
+    assert children() == []
+    assert (job.folder / "clip_00000.m4s").is_file()
+    result, _ = render(model, job, TWO)
+    assert result.reused_clips > 0
+    assert video(job).read_bytes() == wanted
+
+
+def test_other_wishes_put_up_another_team_or_none(tmp_path: Path, model: WarmModel, wanted: bytes) -> None:
+    """What one process left is finished by two, and the other way round."""
+    job = job_of(tmp_path / "a.mp4")
+    with pytest.raises(Cancelled):
+        render(model, job, ALONE, after_two_blocks)
+    uneven = ComputeWishes(cut=CutWishes("layers", (0, 2, 4), 3, True))
+    with pytest.raises(Cancelled):
+        render(model, job, uneven, after_two_blocks)
+    assert len(children()) == 2
+    result, _ = render(model, job, ALONE)
+    assert children() == []
+    assert not isinstance(model.pipeline, TeamPipeline)
+    assert result.reused_clips > 0
+    assert video(job).read_bytes() == wanted
+
+
+def test_the_worker_keeps_a_team_and_tells_of_its_ranks(tmp_path: Path) -> None:
+    choice = ModelChoice(CHECKPOINT, None, "cpu", "fp32", TWO)
+    engine = Engine()
+    assert engine.load(choice, lambda event: None)
+    try:
+        assert not engine.load(choice, lambda event: None)
+        plan = engine.plan(choice, job_of(tmp_path / "a.mp4"))
+        assert plan.team is not None
+        assert plan.as_dict()["team"]["summary"] == "by layers: 3, 3"
+        assert [(rank["rank"], rank["device"], rank["memory"]) for rank in engine.ranks()] == [(1, "cpu", None)]
+        assert len(children()) == 1
+    finally:
+        engine.load(replace(choice, wishes=ALONE, precision="bf16"), lambda event: None)
+    # Other weights end the team before.
+    assert children() == []
+    assert engine.ranks() == []
+
+
+# Plans
+
+
+def cards(wishes: ComputeWishes, size: Any = LARGE, loaded: TeamPlan | None = None, card: str = "H200:141") -> TeamPlan:
+    machine, described = describe_card(card)
+    return plan_team(take(size), machine, "auto", wishes, described, loaded)
+
+
+def test_cards_are_planned_by_the_simulator() -> None:
+    plan = cards(ComputeWishes(cut=CutWishes(ranks=4)))
+    assert plan.cut.ranks == 4
+    assert plan.plans is not None
+    assert plan.option is not None
+    assert plan.option.run.frames_per_second > 70
+    assert plan.devices == ("cuda:0", "cuda:1", "cuda:2", "cuda:3")
+    assert len({each.numerics for each in plan.plans}) == 1
+    assert plan.plans[0].numerics in plan.accepted
+    assert sum(rank["units"] for rank in plan.as_dict()["ranks"]) == 4 * 40
+    by_steps = cards(ComputeWishes(cut=CutWishes(kind="steps", ranks=4)))
+    assert by_steps.cut.kind == "steps"
+
+
+def test_the_team_in_memory_is_kept_unless_another_is_clearly_faster() -> None:
+    two = ComputeWishes(cut=CutWishes(ranks=2))
+    large = cards(two)
+    small = cards(two, SMALL, large)
+    assert (small.cut, small.plans, small.order) == (large.cut, large.plans, large.order)
+    lopsided = cards(ComputeWishes(cut=CutWishes("layers", (38, 2), 2)))
+    assert cards(two, LARGE, replace(lopsided, asked=two.cut)).cut != lopsided.cut
+    # Wishes that fix something else are heard.
+    assert cards(ComputeWishes(cut=CutWishes("layers", (21, 19), 2)), LARGE, large).cut == cut_by_layers(4, [21, 19])
+
+
+@pytest.mark.parametrize(
+    ("wishes", "card", "code"),
+    [
+        (ComputeWishes(steps="packed", cut=CutWishes(ranks=2)), "H200:141", "RANKS_INVALID"),
+        (ComputeWishes(cut=CutWishes("layers", (20, 19), 2)), "H200:141", "LAYERS_INVALID"),
+        (ComputeWishes(layers="device", cut=CutWishes(ranks=2)), "RTX 4090:6", "MEMORY_TOO_SMALL"),
+    ],
+)
+def test_teams_that_cannot_be(wishes: ComputeWishes, card: str, code: str) -> None:
+    with pytest.raises(UserError) as caught:
+        cards(wishes, card=card)
+    assert caught.value.code == code
+
+
+def test_a_card_that_was_looked_at_elsewhere_is_the_card_it_is() -> None:
+    _, described = describe_card("H200:141")
+    seen = read_card(_facts(described))
+    assert replace(described, host_free=0, rates=seen.rates) == seen
+    assert seen.rates.float8_products == described.rates.float8_products
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    return {
+        "name": card.name, "capability": list(card.capability), "free": card.free,
+        "multiprocessors": 132, "float8_attention": card.float8_attention,
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there are cards")
+def test_cards_that_are_not_there_are_told_in_words() -> None:
+    _, described = describe_card("H200:141")
+    with pytest.raises(UserError) as caught:
+        find_fleet(described, ("cuda:0", "cuda:1"), (0, 0), None)
+    assert (caught.value.code, caught.value.field) == ("DEVICE_UNAVAILABLE", "num_gpus_dit")
+    with pytest.raises((RuntimeError, AssertionError)):
+        facts_of("cuda:1", None)
+
+
+def test_torchruns_followers_come_once() -> None:
+    place = TorchrunPlace(0, 2, 0, "127.0.0.1", 0, False, "run")
+    gathering = TorchrunGathering(place)
+    gathering._rounds = 1
+    with pytest.raises(UserError, match="RANKS_INVALID"):
+        gathering.gather(None)  # type: ignore[arg-type]
+
+
+# The command
+
+
+def command(*flags: str) -> list[str]:
+    return [
+        "--image", str(PORTRAIT), "--audio", str(SPEECH), "--prompt", "A calm person talks.", "--ckpt_dir",
+        str(CHECKPOINT), "--device", "cpu", "--size", "64*64", "--infer_frames", "12", "--sample_steps", "2", *flags,
+    ]  # fmt: skip
+
+
+def test_plan_tells_the_cut_and_simulates_cards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *command("--num_gpus_dit", "2", "--cut", "steps", "--quiet")]) == 0
+    assert "2 ranks on cpu, by steps: 1, 1" in capsys.readouterr().out
+    flags = ("--json", "--for_card", "H200:141", "--num_gpus_dit", "2", "--enable_vae_parallel")
+    assert main(["plan", *command(*flags)]) == 0
+    (plan,) = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["kind"] == "plan"]
+    assert plan["on_card"] is None
+    assert plan["team"]["ranks"][0]["layers"] == 0
+    assert plan["team"]["decoding_alone"]
+    assert plan["forecast"]["frames_per_second"] == pytest.approx(plan["team"]["frames_per_second"])
+    assert main(["plan", *command("--json", "--for_card", "H200:141", "--simulate", "2")]) == 0
+    kinds = [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()]
+    assert kinds[-1] == "simulation"
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("--cut", "steps"), "RANKS_INVALID"),
+        (("--enable_vae_parallel",), "RANKS_INVALID"),
+        (("--num_gpus_dit", "7"), "RANKS_INVALID"),
+        (("--num_gpus_dit", "3", "--layers", "3,3"), "RANKS_INVALID"),
+        (("--layers", "3,4"), "LAYERS_INVALID"),
+        (("--ulysses_size", "2"), "ULYSSES_NOT_BUILT"),
+        (("--num_gpus_dit", "2", "--step_order", "packed"), "RANKS_INVALID"),
+    ],
+)
+def test_flags_that_contradict_are_told(flags: tuple[str, ...], code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *command("--json", *flags)]) == 2
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="torchrun's agents need fork")
+def test_the_command_under_torchrun_is_rank_0s_and_all_ranks_end_well(tmp_path: Path, wanted: bytes) -> None:
+    output = tmp_path / "a.mp4"
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--nproc-per-node", "2"]
+    generate = ["-m", "live_avatar", "generate", *command("--base_seed", "420", "--fp8", "fp32", "--quiet")]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *meeting, *generate, "--save_file", str(output)],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert output.read_bytes() == wanted
