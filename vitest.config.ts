@@ -30,6 +30,7 @@ export default defineConfig({
       { test: { name: "unit", environment: "node", include: ["electron/**/*.test.ts", "renderer/src/**/*.test.{ts,tsx}", "test/support/**/*.test.ts"], exclude: [INTEGRATION] } },
       { test: { ...drivesPrograms, name: "process", include: [INTEGRATION, "test/process/**/*.test.ts", "test/security/**/*.test.ts"], globalSetup: "test/support/built.ts" } },
       { test: { ...drivesPrograms, name: "browser", include: ["test/browser/**/*.test.ts"], globalSetup: "test/support/built.ts" } },
+      { test: { ...drivesPrograms, name: "package", include: ["test/package/**/*.test.ts"], globalSetup: "test/support/packaged.ts" } },
       { test: { ...drivesPrograms, testTimeout: 60_000, name: "electron", include: ["test/electron/**/*.test.ts"] } },
     ],
   },

@@ -1,14 +1,16 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { checkTypes, findDeadCode, lint } from "./checks.mjs";
 import { ensureBuilt } from "./ensure-built.mjs";
+import { ensureTestArchive } from "./package/test-archive.mjs";
 import { ensureRuntime } from "./setup/main.mjs";
 import { ensureNodePackages } from "./setup/node-packages.mjs";
 import { cleanEnvironment, runAttached } from "./setup/run-command.mjs";
 import { ensureSystemPackages } from "./setup/system-packages.mjs";
 import { ensureTestElectron } from "./setup/test-electron.mjs";
 import { withOwnPrograms } from "./setup/unpacked-packages.mjs";
+import { withoutNetwork } from "./setup/without-network.mjs";
 import { SetupError, runMain } from "./setup/user-error.mjs";
 import { closingLine, failure, fromJunit, fromStatus, fromTap, sum, withStatus } from "./test-results.mjs";
 
@@ -23,6 +25,7 @@ await runMain(async () => {
   await ensureNodePackages();
   const reports = mkdtempSync(join(tmpdir(), "avatar-studio-tests-"));
   // One thread a process: tests run side by side, and a fixed number of threads gives the same sums everywhere.
+  /** @type {Record<string, string | undefined>} */
   const env = { ...withOwnPrograms(cleanEnvironment(process.env)), OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1" };
   const config = ["--config", join(paths.engine, "pyproject.toml")];
   const pythonFolders = [paths.engine, join(paths.root, "build")];
@@ -31,10 +34,11 @@ await runMain(async () => {
   const report = (/** @type {string} */ name) => readIfThere(join(reports, name));
 
   /** @param {string} project of vitest.config.ts */
-  const vitest = async (project) => {
+  const vitest = async (project, /** @type {readonly string[]} */ before = []) => {
     const output = `${project}.xml`;
     const args = ["run", "--project", project, "--reporter=default", "--reporter=junit", `--outputFile.junit=${join(reports, output)}`];
-    const status = await runAttached(process.execPath, [join(paths.root, "node_modules", "vitest", "vitest.mjs"), ...args], { cwd: paths.root, env });
+    const [command = process.execPath, ...words] = [...before, process.execPath, join(paths.root, "node_modules", "vitest", "vitest.mjs"), ...args];
+    const status = await runAttached(command, words, { cwd: paths.root, env });
     return withStatus(fromJunit(report(output)), status);
   };
 
@@ -68,6 +72,9 @@ await runMain(async () => {
     suites.push(["studio server, engine and security (vitest)", needing([programs, build], () => vitest("process"))]);
     suites.push(["studio in a browser (vitest)", needing([programs, build], () => vitest("browser"))]);
     suites.push(["studio in a window (vitest)", needing([programs, build, () => ensureTestElectron()], () => vitest("electron"))]);
+    // Made before its tests are cut off from the network.
+    const archive = async () => void (env.AVATAR_STUDIO_TEST_ARCHIVE = dirname((await ensureTestArchive())[0] ?? ""));
+    suites.push(["packages (vitest)", needing([programs, build, () => ensureTestElectron(), archive], () => vitest("package", withoutNetwork(paths.python)))]);
   }
 
   /** @type {Counts[]} */

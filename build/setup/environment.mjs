@@ -11,8 +11,8 @@ import { CPU_INDEX, reportedVersion } from "./torch-build.mjs";
 import { SetupError } from "./user-error.mjs";
 
 // One pip everywhere, so that its output and behaviour are known; the hash is that of its published wheel.
-const PIP_VERSION = "26.3";
-const PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13";
+export const PIP_VERSION = "26.3";
+export const PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13";
 const NEEDED_GIGABYTES = { cpu: 4, default: 10 };
 
 /**

@@ -24,6 +24,8 @@ import { createWindow } from "./window.ts";
 const startSchema = z.object({ arguments: z.array(z.string()), workingFolder: z.string() });
 
 app.setName("Avatar Studio");
+// By name, not by what Electron makes of it: the uninstaller removes this folder.
+app.setPath("userData", join(app.getPath("appData"), "avatar-studio"));
 const mine: StartArguments = { arguments: process.argv.slice(app.isPackaged ? 1 : 2), workingFolder: process.cwd() };
 // A second start hands its projects to the first one and ends, before it has opened anything.
 if (app.requestSingleInstanceLock(mine)) {
@@ -56,7 +58,8 @@ async function run(): Promise<void> {
   };
 
   const server = createServerProcess({
-    launch: utilityServer(join(__dirname, "..", "server", "main.js")),
+    // A package keeps models, examples and the engine's archive beside the program's own archive.
+    launch: utilityServer(join(__dirname, "..", "server", "main.js"), app.isPackaged ? ["--installation", process.resourcesPath] : []),
     now: () => performance.now(),
     onState: (state) => {
       if (!window.isDestroyed()) window.webContents.send(shellChannels.serverState, state);
@@ -141,7 +144,7 @@ async function run(): Promise<void> {
   });
 
   openPath = (path) => {
-    void paths.register(path, "write").then(projects.add);
+    void paths.register(path, "read").then(projects.add);
     showWindow();
   };
   app.on("second-instance", (_event, argv, workingDirectory, data) => {
@@ -160,7 +163,7 @@ async function run(): Promise<void> {
     app.exit(1);
     return;
   }
-  for (const path of [...early.filter(isFile), ...projectArguments(mine, isFile)]) void paths.register(path, "write").then(projects.add);
+  for (const path of [...early.filter(isFile), ...projectArguments(mine, isFile)]) void paths.register(path, "read").then(projects.add);
   await show(outcome.url);
 }
 

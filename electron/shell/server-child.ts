@@ -19,9 +19,9 @@ export interface ServerChildListeners {
 export type LaunchServer = (args: readonly string[], listeners: ServerChildListeners) => ServerChild;
 
 /** The server as a utility process of Electron: it ends with the shell, however that ends. */
-export function utilityServer(serverFile: string): LaunchServer {
+export function utilityServer(serverFile: string, ownArguments: readonly string[]): LaunchServer {
   return (args, listeners) => {
-    const child = utilityProcess.fork(serverFile, [...args], { stdio: ["ignore", "pipe", "inherit"], serviceName: "Avatar Studio server" });
+    const child = utilityProcess.fork(serverFile, [...args, ...ownArguments], { stdio: ["ignore", "pipe", "inherit"], serviceName: "Avatar Studio server" });
     let rest = "";
     child.stdout?.on("data", (chunk: Buffer) => {
       const lines = (rest + chunk.toString("utf8")).split("\n");

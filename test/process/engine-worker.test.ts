@@ -43,7 +43,7 @@ let main: Running;
 beforeAll(() => {
   process.env.OMP_NUM_THREADS = "1";
   process.env[MARK] = folder;
-  main = run("main", { override: null, installation: repositoryRoot });
+  main = run("main", { override: null, installation: repositoryRoot, installed: "/nowhere" });
 });
 afterAll(async () => {
   await main.close();
@@ -78,7 +78,7 @@ async function until(supervisor: WorkerSupervisor, status: WorkerState["status"]
 }
 
 test("the runtime of the checkout is found and whole", async () => {
-  const facts = await verifyRuntime(await findRuntime({ override: null, installation: repositoryRoot }));
+  const facts = await verifyRuntime(await findRuntime({ override: null, installation: repositoryRoot, installed: "/nowhere" }));
   expect(facts.packages).toMatchObject({ torch: expect.stringMatching(/^\d/) as string });
 });
 
@@ -135,7 +135,7 @@ test("a restart asked for gives a new worker", async () => {
 });
 
 test("without a runtime the worker has failed, in words, and says so to who wants to render", async () => {
-  const broken = run("broken", { override: join(folder, "nothing"), installation: repositoryRoot });
+  const broken = run("broken", { override: join(folder, "nothing"), installation: repositoryRoot, installed: "/nowhere" });
   expect(await until(broken.supervisor, "failed")).toMatchObject({ fault: { code: "RUNTIME_MISSING" } });
   await expect(broken.engine.client()).rejects.toMatchObject({ fault: { code: "RUNTIME_MISSING" } });
   await broken.close();

@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { packArchive } from "../../build/package/runtime/pack.mjs";
 import { silentLogger } from "../../electron/server/common/logger.ts";
-import { archiveFolders } from "../../electron/server/runtime/archive/find-archives.ts";
+import { archiveFolders, textOfInstaller } from "../../electron/server/runtime/archive/find-archives.ts";
 import { findRuntime } from "../../electron/server/runtime/find-runtime.ts";
 import { createRuntimeManager, type RuntimeManager } from "../../electron/server/runtime/runtime-manager.ts";
 import { makeSmallArchive, smallIdentity } from "../support/small-runtime.ts";
@@ -147,6 +147,11 @@ test("archives are found beside an AppImage, where an installer lay, and among d
   const folders = await archiveFolders({ platform: "linux", executable: "/tmp/.mount_x/studio", installation: join(place, "program"), home: join(place, "home"), user: "nobody", environment: { APPIMAGE: join(place, "apps", "Studio.AppImage") } });
   expect(folders).toEqual(expect.arrayContaining([join(place, "apps"), place, join(place, "program"), join(place, "usb"), join(place, "home/下载")]));
   expect(folders).not.toContain("/tmp/.mount_x");
+});
+
+test("a note of the Windows installer is read with its mark, in any script", () => {
+  expect(textOfInstaller(Buffer.from("\ufeffD:\\安装\r\n", "utf16le"))).toBe("D:\\安装");
+  expect(textOfInstaller(Buffer.from("/media/usb\n", "utf8"))).toBe("/media/usb");
 });
 
 /** A server of one folder; `disturb` may answer instead. */

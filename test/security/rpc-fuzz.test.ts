@@ -7,7 +7,8 @@ import { expectNothingLeaked } from "./raw-request.ts";
 let studio: Studio;
 let client: StudioClient;
 beforeAll(async () => {
-  studio = await startStudio();
+  // Offline: one of the operations is a download.
+  studio = await startStudio({ arguments: ["--offline"] });
   client = await connectTo(studio.link);
   await client.rpc.projects.create({ name: "Fuzz", example: null });
 });
@@ -31,7 +32,7 @@ const OPERATIONS = [
   "system/info", "system/worker", "system/setupChecks", "system/fix", "hardware/watch", "hardware/loadHistory", "settings/get", "settings/change", "settings/watch", "projects/list", "projects/examples", "projects/create",
   "projects/open", "projects/save", "projects/flush", "projects/watch", "projects/rename", "projects/duplicate", "projects/remove", "projects/restore", "projects/collect", "projects/reveal", "media/import", "media/locate",
   "media/check", "media/checkPrompt", "render/estimate", "render/presets", "jobs/watch", "jobs/render", "jobs/export", "jobs/pause", "jobs/resume", "jobs/cancel", "jobs/retry", "jobs/forget", "jobs/move", "jobs/log",
-  "jobs/reveal", "jobs/resultUrl", "models/list", "models/watch", "models/verify", "models/addFolder", "models/removeFolder", "diagnostics/report", "diagnostics/troubles", "diagnostics/help",
+  "jobs/reveal", "jobs/resultUrl", "runtime/watch", "runtime/search", "runtime/add", "runtime/install", "runtime/installFrom", "runtime/cancel", "runtime/goBack", "runtime/verify", "models/list", "models/watch", "models/verify", "models/addFolder", "models/removeFolder", "models/rename", "models/store", "models/chooseStore", "models/source", "models/import", "models/download", "models/mend", "models/pause", "models/resume", "models/leave", "models/removal", "models/remove", "models/abilities", "diagnostics/report", "diagnostics/troubles", "diagnostics/help",
   "__proto__", "constructor/prototype", "toString", "system", "", "projects/__proto__", "../../etc/passwd",
 ];
 const FIELDS = ["projectId", "jobId", "mediaId", "kind", "handle", "source", "target", "document", "baseRevision", "windowId", "name", "example", "quality", "scope", "request", "checkId", "text", "__proto__", "constructor", "toJSON", "version"];

@@ -23,8 +23,12 @@ const LIKE_A_UTILITY_PROCESS = `
 export const utilityProcess = {
   fork(file: string, args: readonly string[]) {
     const { AVATAR_STUDIO_TEST_NODE: node = "node" } = process.env;
-    const page = join(file, "..", "..", "renderer-electron-9");
-    const child = spawn(node, ["--import", `data:text/javascript,${encodeURIComponent(LIKE_A_UTILITY_PROCESS)}`, file, ...args, "--page", page], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
+    // Plain Node does not read Electron's archives: a test build keeps these files beside it.
+    const readable = file.replace(/app\.asar(?=[\\/])/, "app.asar.unpacked");
+    const page = join(readable, "..", "..", "renderer-electron-9");
+    // A utility process is the program itself; the archive of the engine is looked for beside that.
+    const preamble = LIKE_A_UTILITY_PROCESS + (readable === file ? "" : `process.execPath = ${JSON.stringify(process.execPath)};`);
+    const child = spawn(node, ["--import", `data:text/javascript,${encodeURIComponent(preamble)}`, readable, ...args, "--page", page], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     return Object.assign(new EventEmitter(), {
       pid: child.pid,
       stdout: child.stdout,

@@ -54,7 +54,7 @@ export async function openWorkshop(options: WorkshopOptions = {}): Promise<Works
   const state: { document: ProjectDocument; choices: Choices } = { choices: { gpus: null, networkAllowed: false, precision: "auto" }, document: options.document ?? exampleDocument(projectFolder, options.frames ?? 96) };
   const [work, stopWork] = await createWork({
     data,
-    runtimePlaces: { override: null, installation: repositoryRoot },
+    runtimePlaces: { override: null, installation: repositoryRoot, installed: "/nowhere" },
     choices: () => state.choices,
     findModel: (id) => {
       if (id !== "demo") return Promise.reject(new FaultError({ code: "MODEL_MISSING", what: "There is no such model.", why: id, hint: "Choose another." }));

@@ -17,12 +17,18 @@ export interface SearchPlaces {
 /** Written by an installer: the folder it was started from. */
 const INSTALLER_NOTE = "installer-folder.txt";
 
+/** The Windows installer writes UTF-16 with a mark before it, the others UTF-8. */
+export function textOfInstaller(bytes: Uint8Array): string {
+  const wide = bytes[0] === 0xff && bytes[1] === 0xfe;
+  return new TextDecoder(wide ? "utf-16le" : "utf-8").decode(bytes).trim();
+}
+
 /** Folders in which an archive may lie, in the order in which they are preferred. */
 export async function archiveFolders(places: SearchPlaces): Promise<readonly string[]> {
   const { executable, installation, environment, home } = places;
   // An AppImage runs from a place that is mounted for it; the archive lies beside the file that the user clicked.
   const program = dirname(environment.APPIMAGE ?? executable);
-  const noted = (await readFile(join(installation, INSTALLER_NOTE), "utf8").catch(() => "")).trim();
+  const noted = await readFile(join(installation, INSTALLER_NOTE)).then(textOfInstaller, () => "");
   const drives = await removableDrives(places);
   const all = [program, dirname(program), installation, noted, join(installation, "output", "packages"), await downloadFolder(home, environment), ...drives];
   return [...new Set(all.filter((folder) => folder !== ""))];
