@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.store.download import DownloadOptions, DownloadResult, download_model
@@ -60,7 +61,9 @@ def wanted_bytes(hub: Hub) -> int:
     return sum(hub.file(path).size for path in wanted_content(hub))
 
 
-def test_a_model_arrives_whole_with_nothing_that_is_not_needed(tmp_path: Path) -> None:
+def test_a_model_arrives_whole_with_nothing_that_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if another part of the program had imported the library before.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
     with Hub(repositories_of(DEMO)) as hub:
         heard = Heard()
         result = fetch_from(hub, tmp_path / "model", heard)

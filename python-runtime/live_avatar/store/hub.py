@@ -67,11 +67,13 @@ def list_repository(
         UserError: ``MODEL_NOT_ON_HUB``, ``MODEL_ACCESS_REFUSED``, ``MODEL_LIST_UNUSABLE``, ``MODEL_SERVER_…``.
         Cancelled: the user stopped it.
     """
-    # Before the import, which reads it once: without, the library tells the hub what it finds on this machine.
+    # Without, the library tells the hub what it finds on this machine. It reads this once, when it is imported; another
+    # part of the program may have done that before.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    from huggingface_hub import HfApi, set_client_factory
+    from huggingface_hub import HfApi, constants, set_client_factory
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     set_client_factory(make_client)
     api = HfApi(endpoint=endpoint, token=False, library_name="avatar-studio")
 
