@@ -28,8 +28,8 @@ const ENGLISH = (() => {
   return new Set([...catalogue("en").values()].filter((text) => /[a-z]{3}/.test(text) && !chinese.has(text)));
 })();
 
-/** What the user has written, names of keys, files and machines, and that of a track made without a page: they stay as they are. */
-const NAMES = [...["anna", "ben", "mei"].map((name) => readFileSync(join(repositoryRoot, "resources", "examples", name, "prompt.txt"), "utf8").trim()), DAYLIGHT, "Voice", /^Four clips( copy( \d+)?)?$/, /^Home$/, /^\/\S+$/, /\.(png|wav)\b/, /\b(AMD|Intel|NVIDIA [A-Z0-9]|fp32)\b/];
+/** What the user has written, names of keys, files, commands and machines, and that of a track made without a page: they stay as they are. */
+const NAMES = [...["anna", "ben", "mei"].map((name) => readFileSync(join(repositoryRoot, "resources", "examples", name, "prompt.txt"), "utf8").trim()), DAYLIGHT, "Voice", "live-avatar models import", /^Four clips( copy( \d+)?)?$/, /^Home$/, /^\/\S+$/, /\.(png|wav)\b/, /\b(AMD|Intel|NVIDIA [A-Z0-9]|fp32)\b/];
 
 /** Everything that can be read or heard on the page: texts, names, hints. */
 async function wordsOn(page: Page): Promise<string[]> {

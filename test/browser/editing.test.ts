@@ -43,6 +43,8 @@ describe("editing a finished video", () => {
     await page.keyboard.press("Control+b");
     await segments(page, "Prompt").and(page.getByLabel(/segments: 2$/)).focus();
     await page.keyboard.press("End");
+    // On a busy machine the inspector may still show the first half.
+    await segments(page, "Prompt").locator("[role=option][aria-posinset='2'][aria-selected=true]").waitFor({ state: "attached" });
     await page.getByRole("textbox", { name: "What is to be seen" }).fill(EVENING);
     await page.keyboard.press("Escape");
 

@@ -18,7 +18,8 @@ const PICTURES = join(repositoryRoot, "output", "test-failures");
  */
 export const test = base
   .extend("studio", { scope: "file" }, async ({}, { onCleanup }) => {
-    const studio = await startStudio();
+    // The whole run has the network off; whether a studio may use it is its own affair here.
+    const studio = await startStudio({ environment: { HF_HUB_OFFLINE: "" } });
     onCleanup(studio.stop);
     return studio;
   })
