@@ -21,6 +21,8 @@ const MOST_WORKERS = 4;
 
 await runMain(async () => {
   const checksOnly = process.argv.includes("--checks-only");
+  // They build the real runtime archive, which takes minutes; a release runs them, and whoever changes what is packed.
+  const withPackages = process.argv.includes("--packages");
   const paths = await ensureRuntime({ tests: true });
   await ensureNodePackages();
   const reports = mkdtempSync(join(tmpdir(), "avatar-studio-tests-"));
@@ -72,9 +74,11 @@ await runMain(async () => {
     suites.push(["studio server, engine and security (vitest)", needing([programs, build], () => vitest("process"))]);
     suites.push(["studio in a browser (vitest)", needing([programs, build], () => vitest("browser"))]);
     suites.push(["studio in a window (vitest)", needing([programs, build, () => ensureTestElectron()], () => vitest("electron"))]);
-    // Made before its tests are cut off from the network.
-    const archive = async () => void (env.AVATAR_STUDIO_TEST_ARCHIVE = dirname((await ensureTestArchive())[0] ?? ""));
-    suites.push(["packages (vitest)", needing([programs, build, () => ensureTestElectron(), archive], () => vitest("package", withoutNetwork(paths.python)))]);
+    if (withPackages) {
+      // Made before its tests are cut off from the network.
+      const archive = async () => void (env.AVATAR_STUDIO_TEST_ARCHIVE = dirname((await ensureTestArchive())[0] ?? ""));
+      suites.push(["packages (vitest)", needing([programs, build, () => ensureTestElectron(), archive], () => vitest("package", withoutNetwork(paths.python)))]);
+    }
   }
 
   /** @type {Counts[]} */
