@@ -12,6 +12,7 @@ from live_avatar.vae.frame_copies import PendingFrames
 
 # Blocks that may wait: enough to keep both sides busy, few enough to bound memory.
 _WAITING = 2
+_LOOK_SECONDS = 0.2
 
 
 class _Begin:
@@ -55,11 +56,18 @@ class ClipEncoder:
 
     Args:
         on_block: given the first frame of every block, and its number, before it is compressed; in the thread.
+        while_waiting: called now and then by a feeding thread that has to wait; what it raises ends the wait.
     """
 
-    def __init__(self, writer: SegmentWriter, on_block: Callable[[int, Frame], None] | None = None) -> None:
+    def __init__(
+        self,
+        writer: SegmentWriter,
+        on_block: Callable[[int, Frame], None] | None = None,
+        while_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
         self._writer = writer
         self._on_block = on_block
+        self._while_waiting = while_waiting
         self._items: queue.Queue[_Item] = queue.Queue(_WAITING)
         self._done: queue.Queue[SegmentInfo] = queue.Queue()
         self._error: BaseException | None = None
@@ -109,18 +117,35 @@ class ClipEncoder:
             self._raise()
         return clips
 
-    def drain(self) -> list[SegmentInfo]:
+    def drain(self, *, interruptible: bool = False) -> list[SegmentInfo]:
         """Wait until every clip begun is on disk or dropped, and return those not handed out yet.
+
+        Args:
+            interruptible: ``while_waiting`` may end this wait, too.
 
         Raises:
             UserError: as :meth:`finished`.
         """
+        if interruptible:
+            while not self._is_settled():
+                self._while_waiting()
         self._items.join()
         return self.finished()
 
+    def _is_settled(self) -> bool:
+        """Whether nothing is under way, after a moment in which it may become so."""
+        settled = self._items.all_tasks_done
+        with settled:
+            return settled.wait_for(lambda: self._items.unfinished_tasks == 0, _LOOK_SECONDS)
+
     def _put(self, item: _Item) -> None:
-        self._raise()
-        self._items.put(item)
+        while True:
+            self._raise()
+            try:
+                self._items.put(item, timeout=_LOOK_SECONDS)
+                return
+            except queue.Full:
+                self._while_waiting()
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from live_avatar.media.join import join_segments
 from live_avatar.media.newest_picture import PICTURE_NAME, write_picture
 from live_avatar.media.playlist import INIT_NAME, clip_name, write_playlist
 from live_avatar.media.segments import Frame, SegmentInfo, SegmentWriter
+from live_avatar.media.viewer_sound import ViewerSound
 from live_avatar.noise import SeededDraws
 from live_avatar.numerics import device_memory
 from live_avatar.pipeline import Pipeline
@@ -214,20 +216,25 @@ class RenderRun:
         self._report_start(start, fresh, take.clips)
         clip_blocks = inputs.shape.clip_blocks
         self._check_stop()
-        with ClipEncoder(writer, self._keep_picture) as encoder:
+        with (
+            ClipEncoder(writer, self._keep_picture, self._check_stop) as encoder,
+            # The encoder may be waiting for the sound, which a render that has failed does not wait for.
+            _closed_on_error(inputs.viewer),
+        ):
             for clip in range(start, take.clips):
                 try:
                     self._generate_clip(session, inputs, expected, encoder if clip >= fresh else None, clip)
+                    if self._state_due(session, clip + 1, fresh, take.clips):
+                        self._collect(inputs, expected, encoder.drain(interruptible=True))
+                        self._save(session, clip + 1, expected[clip])
                 except Cancelled:
+                    inputs.viewer.close()
                     encoder.drop()
                     self._collect(inputs, expected, encoder.drain())
                     at_boundary = session.block == clip * clip_blocks
                     if at_boundary and clip > fresh and self.states.worth_saving(clip):
                         self._save(session, clip, expected[clip - 1])
                     raise
-                if self._state_due(session, clip + 1, fresh, take.clips):
-                    self._collect(inputs, expected, encoder.drain())
-                    self._save(session, clip + 1, expected[clip])
             self._collect(inputs, expected, encoder.drain())
 
     def _generate_clip(
@@ -442,6 +449,15 @@ class RenderRun:
     def _warn(self, code: str, text: str) -> None:
         self.warnings.append((code, text))
         self.emit(WarningEvent(code, text))
+
+
+@contextmanager
+def _closed_on_error(sound: ViewerSound) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sound.close()
+        raise
 
 
 def _blocks_of(inputs: TakeInputs) -> int:

@@ -18,6 +18,7 @@ from live_avatar.events import BlockEvent, ClipEvent, DoneEvent, PictureEvent, R
 from live_avatar.init_part import same_format
 from live_avatar.media.frames import frame_hashes, read_frames
 from live_avatar.media.playlist import read_playlist
+from live_avatar.media.viewer_sound import ViewerSound
 from live_avatar.pipeline import Pipeline, PipelineOptions
 from live_avatar.render import RenderResult, render
 from live_avatar.speech_track import SpeechTrack
@@ -305,6 +306,25 @@ def test_clips_of_another_sound_format_are_not_continued(tmp_path: Path) -> None
     result, _ = run(make_job(tmp_path / "video.mp4", keep_clips=True, overwrite=True, num_clip=1))
     assert result.reused_clips == 0
     assert (job.folder / "init.mp4").read_bytes() == init
+
+
+def test_a_stop_does_not_wait_for_the_sound_of_a_long_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(sound: ViewerSound) -> None:
+        sound._stopping.wait()
+        raise Cancelled
+
+    monkeypatch.setattr(ViewerSound, "_encode", endless)
+    blocks = 0
+
+    def watch(event: RenderEvent) -> None:
+        nonlocal blocks
+        blocks += isinstance(event, BlockEvent)
+
+    # Before clips can be put together blocks wait, and nothing is told any more: the stop is asked for from outside.
+    with pytest.raises(Cancelled):
+        render(make_job(tmp_path / "video.mp4"), golden_pipeline(), watch, lambda: blocks >= 1)
 
 
 def test_a_stop_before_the_first_block_and_during_the_join(tmp_path: Path) -> None:
