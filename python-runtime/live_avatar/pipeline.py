@@ -166,9 +166,7 @@ class Pipeline:
         Raises:
             UserError: ``DEVICE_UNAVAILABLE``, ``LORA_…``, ``VAE_WEIGHTS_INVALID`` and any ``CHECKPOINT_…`` code.
         """
-        from live_avatar.models import load_denoiser, load_vae
-        from live_avatar.vae.block_decoder import make_decoder
-        from live_avatar.vae.fast_encoder import speed_up_encoder
+        from live_avatar.models import load_denoiser
 
         def report(done: int, text: str, code: str) -> None:
             if on_event is not None:
@@ -185,11 +183,7 @@ class Pipeline:
             words = ("Loading the video model and merging its LoRA", "MODEL_LOADING_LORA")
         denoiser = load_denoiser(weights, options.weight_cache, _percent(lambda done: report(done, *words)), warn)
         report(_LOAD_VAE_AT, "Loading the picture codec", "CODEC_LOADING")
-        vae = load_vae(weights.layout, weights.precisions.vae, weights.device)
-        fast = weights.plan.engine == "flat" and weights.device.type == "cuda"
-        if fast:
-            speed_up_encoder(vae)
-        decoder = make_decoder(vae, "fast" if fast else "plain", note=lambda note: warn("DECODER_FALLBACK", note))
+        vae, decoder = load_codec(weights, warn)
         report(_LOAD_TOTAL, "The model is loaded", "MODEL_LOADED")
         path = None if weights.lora is None else weights.lora.path
         return cls(
@@ -329,6 +323,23 @@ class Pipeline:
 
             self._text = load_text(self.layout, self.precisions.denoiser, self._text_device, self._text_form)
         return self._text
+
+
+def load_codec(weights: Weights, warn: Callable[[str, str], None]) -> tuple[VideoVae, BlockDecoder]:
+    """The video codec, and its decoding half as the plan wants it.
+
+    Args:
+        warn: told (code, text) of what works otherwise than planned.
+    """
+    from live_avatar.models import load_vae
+    from live_avatar.vae.block_decoder import make_decoder
+    from live_avatar.vae.fast_encoder import speed_up_encoder
+
+    vae = load_vae(weights.layout, weights.precisions.vae, weights.device)
+    fast = weights.plan.engine == "flat" and weights.device.type == "cuda"
+    if fast:
+        speed_up_encoder(vae)
+    return vae, make_decoder(vae, "fast" if fast else "plain", note=lambda note: warn("DECODER_FALLBACK", note))
 
 
 def _checked_lora(layout: CheckpointLayout, name: str) -> LoraFile:

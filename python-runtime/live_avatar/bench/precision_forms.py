@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -227,12 +227,12 @@ class _FormTransformer(FastTransformer):
 
     def __init__(
         self,
-        *arguments: object,
+        *arguments: Any,
         plain_rows: RowOperations | None,
         wide_layers: int,
         divisors: list[_Divisors] | None,
     ) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+        super().__init__(*arguments)
         self._narrow_rows = self.rows
         self._plain_rows = plain_rows
         self._wide_layers = wide_layers

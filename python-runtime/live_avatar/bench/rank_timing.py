@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -189,7 +190,7 @@ def _run(
         stage.begin(block, 0, noise.clone(), given.audio, None)
         for step in range(settings.schedule.steps):
             item = PassItem(block, step, reference_frame(block, _AHEAD))
-            seconds = seconds_of(device, lambda item=item: stage.advance(item))  # type: ignore[misc]
+            seconds = seconds_of(device, partial(stage.advance, item))
             if block >= settled and cut.share_of(rank, step) is not None:
                 taken.setdefault(step, []).append(seconds)
         if rank == LEAD:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def _blocks(
         ends = [*draws.starts[1:], settled_time(on_cuda)]
         steps += [(end - start) * _MS for start, end in zip(draws.starts, ends, strict=True)]
         denoising.append(seconds * _MS)
-        seconds, decoded = timed(lambda latents=latents: session.decode_block(latents), on_cuda)  # type: ignore[misc]
+        seconds, decoded = timed(partial(session.decode_block, latents), on_cuda)
         decoding.append(seconds * _MS)
         pictures.append(decoded)
     of_blocks = f"of {setup.blocks} blocks of {BLOCK_FRAMES} frames"

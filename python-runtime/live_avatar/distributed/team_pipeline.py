@@ -17,7 +17,7 @@ from live_avatar.distributed.team import Formation, Team
 from live_avatar.distributed.watched_frames import WatchedDecoder
 from live_avatar.errors import UserError
 from live_avatar.events import EventSink, StageEvent, WarningEvent
-from live_avatar.pipeline import Pipeline, PipelineOptions, identify_weights
+from live_avatar.pipeline import Pipeline, PipelineOptions, identify_weights, load_codec
 from live_avatar.session import Session
 from live_avatar.take_passes import PassSettings
 
@@ -50,9 +50,7 @@ class TeamPipeline(Pipeline):
             UserError: as :meth:`Pipeline.load`, from any rank; ``RANK_LOST``: a follower did not come;
                 ``LINKS_UNUSABLE``: the ranks cannot exchange data.
         """
-        from live_avatar.models import load_denoiser, load_vae
-        from live_avatar.vae.block_decoder import make_decoder
-        from live_avatar.vae.fast_encoder import speed_up_encoder
+        from live_avatar.models import load_denoiser
 
         def tell(event: StageEvent | WarningEvent) -> None:
             if on_event is not None:
@@ -75,11 +73,7 @@ class TeamPipeline(Pipeline):
         try:
             # Meanwhile the followers load theirs.
             denoiser = load_denoiser(weights, lead.weight_cache, None, warn, formation.cut.part_of(LEAD))
-            vae = load_vae(weights.layout, weights.precisions.vae, weights.device)
-            fast = weights.plan.engine == "flat" and weights.device.type == "cuda"
-            if fast:
-                speed_up_encoder(vae)
-            decoder = make_decoder(vae, "fast" if fast else "plain", note=lambda note: warn("DECODER_FALLBACK", note))
+            vae, decoder = load_codec(weights, warn)
             team.connect(denoiser)
         except BaseException:
             team.close()
