@@ -13,7 +13,7 @@ from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.tensors import Progress, Transform, load_strict, open_safetensors_set, open_weights
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.network_part import NetworkPart
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 
 if TYPE_CHECKING:
     from live_avatar.audio_features import AudioFeatureExtractor

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from live_avatar.prompt_cache import PromptCache
     from live_avatar.session import Conditions, Draws, Session, SessionSettings
     from live_avatar.text import TextEncoder
-    from live_avatar.vae import VideoVae
     from live_avatar.vae.block_decoder import BlockDecoder
+    from live_avatar.vae.model import VideoVae
 
 # A text encoder above this size is not worth keeping in memory for the next prompt (the published one has 11 GB).
 _KEEP_TEXT_ENCODER_BYTES = 1 << 30

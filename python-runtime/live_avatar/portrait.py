@@ -14,7 +14,7 @@ from live_avatar.errors import UserError
 from live_avatar.geometry import LatentShape, choose_output_size
 from live_avatar.image import fit_picture, open_picture, picture_to_tensor
 from live_avatar.model.speaker_regions import regions_on_grid, routing_weights
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 
 # Frames of the still video whose latents stand for the motion before the first block: 19 latents.
 MOTION_FRAMES = 73

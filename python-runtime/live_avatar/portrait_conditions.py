@@ -9,8 +9,8 @@ from torch import Tensor
 
 from live_avatar.portrait import Portrait, motion_latents, reference_latent
 from live_avatar.session import PRIMING_LATENTS
-from live_avatar.vae import VideoVae
 from live_avatar.vae.block_decoder import BlockDecoder
+from live_avatar.vae.model import VideoVae
 from live_avatar.vae.timeline import DecoderState
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from live_avatar.errors import UserError
 from live_avatar.geometry import FRAMES_PER_SECOND, LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.image import fit_picture, picture_to_tensor
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 
 
 class PoseVideo:

@@ -26,8 +26,8 @@ from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
 from live_avatar.take import Precision
 from live_avatar.take_passes import PassSettings
-from live_avatar.vae import VideoVae
 from live_avatar.vae.block_decoder import PlainDecoder
+from live_avatar.vae.model import VideoVae
 from live_avatar.verify.golden import Golden
 
 GOLDEN = Path(__file__).parent / "golden"

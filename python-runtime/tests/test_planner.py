@@ -36,8 +36,8 @@ from live_avatar.render import RenderJob
 from live_avatar.size_fit import largest_size
 from live_avatar.speed_record import Speed, SpeedKey, SpeedMeter, cache_folder, read_speed, write_speed
 from live_avatar.take import PromptSpan
-from live_avatar.vae import VideoVae
 from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
 from tests.cli_material import CKPT, PORTRAIT, tone
 
 GIB = 2**30
@@ -318,13 +318,16 @@ def test_devices_that_do_not_exist(device: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_planning_for_the_processor_needs_no_torch() -> None:
+@pytest.mark.parametrize("machine", ["Machine.detect('cpu'), None", "describe_card('RTX 4090:24')"])
+def test_planning_needs_no_torch(machine: str) -> None:
     program = (
         "import sys; from pathlib import Path; from live_avatar.planner import make_plan;"
+        "from live_avatar.fast.described_card import describe_card;"
         "from live_avatar.file_facts import read_model_sizes;"
         "from live_avatar.checkpoint.layout import CheckpointLayout; from live_avatar.machine import Machine;"
         f"sizes = read_model_sizes(CheckpointLayout.find(Path({str(CKPT)!r})));"
-        "make_plan(sizes, Machine.detect('cpu'), image=(100, 100), audio_seconds=1.0, requested=(64, 64),"
+        f"machine, card = {machine};"
+        "make_plan(sizes, machine, card=card, image=(100, 100), audio_seconds=1.0, requested=(64, 64),"
         "infer_frames=24, sample_steps=4, num_clip=None, disk_available=10**9);"
         "assert 'torch' not in sys.modules"
     )

@@ -14,7 +14,8 @@ from torch import Tensor
 from live_avatar.errors import UserError
 from live_avatar.geometry import choose_output_size
 from live_avatar.image import fit_picture, open_picture, picture_to_tensor
-from live_avatar.vae import PUBLISHED_LATENT_MEAN, PUBLISHED_LATENT_STD, VaeConfig, VideoVae
+from live_avatar.vae.config import PUBLISHED_LATENT_MEAN, PUBLISHED_LATENT_STD, VaeConfig
+from live_avatar.vae.model import VideoVae
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 3e-5

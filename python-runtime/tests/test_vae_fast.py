@@ -12,12 +12,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from live_avatar.vae import VaeConfig, VideoVae, fast_decoder
+from live_avatar.vae import fast_decoder
 from live_avatar.vae.block_decoder import PlainDecoder, make_decoder, to_bytes
+from live_avatar.vae.config import VaeConfig
 from live_avatar.vae.fast_decoder import FastDecoder
 from live_avatar.vae.fast_memory import decoder_bytes
 from live_avatar.vae.fast_program import Caches, FastProgram, Pictures
 from live_avatar.vae.fast_settings import FastSettings
+from live_avatar.vae.model import VideoVae
 from live_avatar.vae.timeline import DecoderState
 
 GOLDEN = Path(__file__).parent / "golden"

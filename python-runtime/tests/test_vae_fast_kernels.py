@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from live_avatar.vae import VaeConfig, VideoVae
 from live_avatar.vae.block_decoder import to_bytes
+from live_avatar.vae.config import VaeConfig
 from live_avatar.vae.fast_decoder import FastDecoder, make_rows
 from live_avatar.vae.fast_encoder import fuse_encoder_norms
 from live_avatar.vae.fast_rows import Arrangement, ConvolutionInput, PlainRows, Rows, Step, Unfinished
 from live_avatar.vae.fast_settings import FastSettings
 from live_avatar.vae.layers import ResidualBlock
+from live_avatar.vae.model import VideoVae
 from live_avatar.vae.norm import RmsNorm
 
 # Read where the kernels are defined, so it must be set before they are imported.

@@ -16,7 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from live_avatar.vae import DecoderState, EncoderState, VaeConfig, VideoVae
+from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
+from live_avatar.vae.timeline import DecoderState, EncoderState
 from training.avatars.renderer import MOUTH as MOUTH_BOX
 from training.distributed import Workers
 from training.optimiser import Trainer

@@ -21,7 +21,7 @@ from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.model.rope import REFERENCE_PREFILL_FRAME, RotaryPositions
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.sampler import make_schedule
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 from training.avatars.renderer import MOUTH as MOUTH_BOX
 from training.cropped_rope import CroppedRotary
 from training.distributed import Workers

@@ -12,7 +12,7 @@ from live_avatar.audio_features import AudioFeatureExtractor, frame_features
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.geometry import BLOCK_FRAMES, LATENT_FRAMES_PER_BLOCK, SAMPLES_PER_FRAME
 from live_avatar.text import TextEncoder
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 from training.avatars.appearance import Split
 from training.avatars.labels import EXPRESSIONS, LIGHTS
 from training.scenes import as_signal, draw_scenes, make_scene

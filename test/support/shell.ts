@@ -22,15 +22,17 @@ export interface ShellOptions {
   readonly home?: string;
 }
 
+type Exit = number | NodeJS.Signals | null;
+
 /** The desktop program, in a window of a virtual screen, with a home folder of its own. */
 export interface RunningShell {
   readonly app: ElectronApplication;
   readonly home: string;
   readonly page: () => Promise<Page>;
-  /** Starts the program once more, as a double-click would; resolves with its exit code. */
-  readonly startAgain: (args: readonly string[]) => Promise<number | null>;
-  /** Resolves with the exit code when the program has ended. */
-  readonly ended: Promise<number | null>;
+  /** Starts the program once more, as a double-click would; resolves with its exit code or the signal that ended it. */
+  readonly startAgain: (args: readonly string[]) => Promise<Exit>;
+  /** Resolves when the program has ended, with its exit code or the signal that ended it. */
+  readonly ended: Promise<Exit>;
   /** Everything the program started that still runs. */
   readonly family: () => RunningProcess[];
   readonly output: () => string;
@@ -103,10 +105,9 @@ function withStandIn(home: string, suffix: string): string {
   return dist;
 }
 
-async function exitOf(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code;
+async function exitOf(child: ChildProcess): Promise<Exit> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode ?? child.signalCode;
 }
 
 function definedVariables(variables: NodeJS.ProcessEnv): Record<string, string> {

@@ -29,8 +29,8 @@ from live_avatar.noise import SeededDraws
 from live_avatar.portrait import motion_latents, reference_latent
 from live_avatar.sampler import Schedule
 from live_avatar.session import Conditions, Session, SessionSettings
-from live_avatar.vae import VideoVae
 from live_avatar.vae.block_decoder import BlockDecoder, PlainDecoder
+from live_avatar.vae.model import VideoVae
 
 Frames = NDArray[np.uint8]
 Track = NDArray[np.float64]

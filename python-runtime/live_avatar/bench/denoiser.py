@@ -25,7 +25,8 @@ from live_avatar.fast.assembly import FastSettings, fast_transformer
 from live_avatar.fast.attention import available_attention
 from live_avatar.geometry import BLOCK_FRAMES, LatentShape
 from live_avatar.session import Session
-from live_avatar.vae import VaeConfig, VideoVae
+from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
 
 # Names say what differs from e4m3 weights, the best attention, fused kernels, graphs, one step after the other.
 VARIANTS: dict[str, tuple[FastSettings, bool]] = {

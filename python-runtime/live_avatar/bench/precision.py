@@ -28,7 +28,8 @@ from live_avatar.denoiser import Denoiser
 from live_avatar.geometry import LatentShape
 from live_avatar.machine import Machine
 from live_avatar.sampler import make_schedule
-from live_avatar.vae import VaeConfig, VideoVae
+from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
 
 STEPS = 4
 OUTLIERS = (1.0, 30.0)

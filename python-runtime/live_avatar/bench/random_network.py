@@ -19,8 +19,8 @@ from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Conditions, Session, SessionSettings
 from live_avatar.take_passes import TakePasses
-from live_avatar.vae import VideoVae
 from live_avatar.vae.block_decoder import PlainDecoder
+from live_avatar.vae.model import VideoVae
 
 PUBLISHED = DitConfig(
     dim=5120,

@@ -20,14 +20,15 @@ import torch
 from torch import Tensor
 
 from live_avatar.bench.vae_operations import Operation, TimedProgram
-from live_avatar.vae import VaeConfig, VideoVae
 from live_avatar.vae.block_decoder import BlockDecoder, PlainDecoder, make_decoder
+from live_avatar.vae.config import VaeConfig
 from live_avatar.vae.fast_decoder import FastDecoder, make_rows
 from live_avatar.vae.fast_graph import convolutions_chosen
 from live_avatar.vae.fast_memory import decoder_bytes
 from live_avatar.vae.fast_program import Pictures
 from live_avatar.vae.fast_settings import FastSettings
 from live_avatar.vae.frame_copies import PendingFrames
+from live_avatar.vae.model import VideoVae
 
 _BASE = FastSettings()
 # ``None`` is the network's own decoder. Names say what differs from the default.

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from live_avatar.vae import VideoVae
 from live_avatar.vae.fast_program import FastProgram
 from live_avatar.vae.fast_rows import Finished, Rows, Step, Unfinished
 from live_avatar.vae.fast_settings import FastSettings
 from live_avatar.vae.fast_weights import Convolution
+from live_avatar.vae.model import VideoVae
 
 _REPEATS = 10
 _Result = TypeVar("_Result")

@@ -233,7 +233,8 @@ def _lora_shapes(config: DitConfig, rank: int) -> Shapes:
 
 
 def _vae_shapes(width: int) -> Shapes:
-    from live_avatar.vae import VaeConfig, VideoVae
+    from live_avatar.vae.config import VaeConfig
+    from live_avatar.vae.model import VideoVae
 
     with torch.device("meta"):
         return {name: tuple(value.shape) for name, value in VideoVae(VaeConfig.of_width(width)).state_dict().items()}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
+from live_avatar.checkpoint.config import DitConfig
 from live_avatar.checkpoint.dit_shapes import dit_shapes
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.fast.pass_memory import pass_memory
@@ -154,7 +156,7 @@ def plan_memory(
         kept_passes=work.steady if plan.graphs else 0,
         prefill=work.prefill,
         start=4 * 6 * config.dim**2,
-        between=_audio_preparation(sizes),
+        between=_audio_preparation(sizes.config),
         codec=codec,
         decoder=decoder + primed,
         portrait=portrait,
@@ -236,8 +238,9 @@ def _loading(weights: WeightSizes, plan: ComputePlan) -> int:
     return weights.largest_layer_published + 3 * 4 * weights.largest_product
 
 
-def _audio_preparation(sizes: ModelSizes) -> int:
+@cache
+def _audio_preparation(config: DitConfig) -> int:
     """The audio encoder computes in float32: its largest weight is widened for every block."""
-    shapes = dit_shapes(sizes.config)
+    shapes = dit_shapes(config)
     encoder = [math.prod(shape) for name, shape in shapes.items() if name.startswith("casual_audio_encoder.")]
     return 4 * max(encoder)

@@ -20,7 +20,7 @@ from live_avatar.geometry import LatentShape
 from live_avatar.model.rope import RotaryPositions, RotaryRounding
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.models import load_audio, load_text, load_transformer, load_vae
-from live_avatar.vae import VideoVae
+from live_avatar.vae.model import VideoVae
 
 if TYPE_CHECKING:
     from live_avatar.audio_features import AudioFeatureExtractor

@@ -18,7 +18,8 @@ from live_avatar.fast.products import RowValues, make_linear, product, quantise_
 from live_avatar.fast.row_operations import Affine, PlainRows, StoredWindow, Update
 from live_avatar.geometry import LatentShape
 from live_avatar.model.transformer import CausalAvatarTransformer
-from live_avatar.vae import VaeConfig, VideoVae
+from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card")
 

@@ -22,7 +22,8 @@ from live_avatar.fast.weights import LayerStore, ResidentLayers, layer_tensors
 from live_avatar.geometry import LatentShape
 from live_avatar.layer_span import HeldUnits, LayerSpan
 from live_avatar.take_passes import LocalPasses, PassSettings
-from live_avatar.vae import VaeConfig, VideoVae
+from live_avatar.vae.config import VaeConfig
+from live_avatar.vae.model import VideoVae
 from tests.span_material import SplitDenoiser, spans_between
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card")

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from live_avatar.numerics import repeatable
-from live_avatar.vae import VaeConfig, VideoVae
 from live_avatar.vae.block_decoder import PlainDecoder, make_decoder, to_bytes
+from live_avatar.vae.config import VaeConfig
 from live_avatar.vae.fast_decoder import FastDecoder, make_rows
 from live_avatar.vae.fast_memory import decoder_bytes
 from live_avatar.vae.fast_rows import ConvolutionInput, PlainRows, Step, Unfinished
 from live_avatar.vae.fast_settings import FastSettings
+from live_avatar.vae.model import VideoVae
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
 
