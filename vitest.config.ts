@@ -20,6 +20,8 @@ const drivesPrograms = {
   fileParallelism: false,
   testTimeout: PROGRAM_MILLISECONDS,
   hookTimeout: PROGRAM_MILLISECONDS,
+  // Usually a second, which a page on a busy machine may need to load.
+  expect: { poll: { timeout: 30_000 } },
 } as const;
 
 const INTEGRATION = "electron/**/*.integration.test.ts";
