@@ -36,6 +36,10 @@ export type ModelSource = z.infer<typeof modelSourceSchema>;
 export const modelRemovalSchema = z.object({ freedBytes: z.number(), keptFiles: z.array(z.string()) });
 export type ModelRemoval = z.infer<typeof modelRemovalSchema>;
 
+/** What mending a model would write into: a folder of the user's own, which needs their leave; null for one of the studio's. */
+export const modelMendingSchema = z.object({ ownFolder: z.string().nullable() });
+export type ModelMending = z.infer<typeof modelMendingSchema>;
+
 /** What a minute of video of one size would take with a model on this machine. */
 export const modelAbilitySchema = z.object({ width: z.int(), height: z.int(), estimate: estimateSchema });
 export type ModelAbility = z.infer<typeof modelAbilitySchema>;

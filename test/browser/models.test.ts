@@ -1,4 +1,9 @@
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "vitest";
+import { repositoryRoot } from "../../build/setup/paths.mjs";
 import { startHub } from "../support/hub.ts";
 import { connectTo } from "../support/studio-client.ts";
 import { test } from "../support/studio-test.ts";
@@ -36,4 +41,34 @@ test("a model is downloaded from the page, told apart from the demo model, and d
   const client = await connectTo(await studio.newLink());
   expect((await client.rpc.models.list()).map((model) => model.id)).toEqual(["demo"]);
   client.close();
+});
+
+test("before files are brought into a folder of the user's own, the page asks and names it", async ({ openPage, studio, onTestFinished }) => {
+  const hub = await startHub(0);
+  onTestFinished(hub.stop);
+  const parent = mkdtempSync(join(tmpdir(), "avatar-studio-own-"));
+  onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+  const folder = join(parent, "My model");
+  cpSync(join(repositoryRoot, "resources", "models", "demo"), folder, { recursive: true });
+  rmSync(join(folder, "Wan2.1_VAE.pth"));
+  const client = await connectTo(await studio.newLink());
+  onTestFinished(() => client.close());
+  await client.rpc.settings.change({ downloads: { endpoint: hub.url, proxy: null, megabytesPerSecond: null, connections: 2 } });
+  studio.child.send({ kind: "register-path", requestId: 1, path: folder, access: "read" });
+  const [{ handle }] = (await once(studio.child, "message")) as [{ readonly handle: string }];
+  await client.rpc.models.import({ handle, how: "link" });
+
+  const page = await openPage();
+  await page.goto(`${new URL(page.url()).origin}/#/setup`);
+  const row = page.getByRole("region", { name: "Models" }).getByRole("listitem").filter({ hasText: "My model" });
+  const question = page.getByRole("alertdialog", { name: "Write into your own folder?" });
+  await row.getByRole("button", { name: "Fetch damaged files again" }).click();
+  await question.getByText(folder).waitFor();
+  await question.getByRole("button", { name: "Cancel" }).click();
+  await question.waitFor({ state: "detached" });
+  expect(readdirSync(folder)).not.toContain(".model-store");
+  await row.getByRole("button", { name: "Fetch damaged files again" }).click();
+  await question.getByRole("button", { name: "Mend it there" }).click();
+  await row.getByText("Ready").waitFor();
+  expect(readdirSync(folder)).toContain("Wan2.1_VAE.pth");
 });

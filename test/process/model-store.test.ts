@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
@@ -78,7 +78,7 @@ test("a model is downloaded over a poor line, mended file by file, and deleted",
   await client.rpc.models.verify({ modelId: model.id });
   const { state } = await modelThat(client, (one) => one.state.kind === "damaged");
   expect(state).toMatchObject({ faults: [{ code: "MODEL_FILE_CHANGED", what: `A file of the model has changed: ${VAE}.` }] });
-  await client.rpc.models.mend({ modelId: model.id });
+  await client.rpc.models.mend({ modelId: model.id, ownFolder: false });
   await modelThat(client, (one) => one.state.kind === "ready");
   sameFile(folder, VAE);
   expect((await hub.stats()).sent - sent).toBe(damaged.length);
@@ -131,7 +131,7 @@ test("a folder is looked at and imported; a damaged one is named and its file im
   rmSync(join(folder, VAE));
   await client.rpc.models.verify({ modelId: model.id });
   expect((await modelThat(client, ({ state }) => state.kind === "damaged")).state).toMatchObject({ faults: [{ code: "MODEL_PART_MISSING" }] });
-  await client.rpc.models.mend({ modelId: model.id });
+  await client.rpc.models.mend({ modelId: model.id, ownFolder: false });
   await modelThat(client, ({ state }) => state.kind === "ready");
   sameFile(folder, VAE);
 
@@ -150,4 +150,29 @@ test("a folder is looked at and imported; a damaged one is named and its file im
   // Nothing is fetched under --offline, whatever is asked.
   expect((await faultOfCall(client.rpc.models.download())).code).toBe("NETWORK_OFF");
   expect(await client.rpc.models.store()).toMatchObject({ offline: true });
+});
+
+test("a folder that is used where it lies is written into only when that was permitted, and stays the user's", async () => {
+  const hub = await hubWith(0);
+  const { studio, client } = await studioWith();
+  await client.rpc.settings.change({ downloads: { endpoint: hub.url, proxy: null, megabytesPerSecond: null, connections: 2 } });
+  const folder = join(temporaryFolder(), "my model");
+  cpSync(demo, folder, { recursive: true });
+  rmSync(join(folder, VAE));
+  await client.rpc.models.import({ handle: await handleOf(studio, folder), how: "link" });
+  const { id: modelId } = await modelThat(client, ({ state }) => state.kind === "damaged");
+  const before = readdirSync(folder).sort();
+  expect(await client.rpc.models.mending({ modelId })).toEqual({ ownFolder: folder });
+  expect((await faultOfCall(client.rpc.models.mend({ modelId, ownFolder: false }))).code).toBe("MODEL_FOLDER_OWN");
+  expect(readdirSync(folder).sort()).toEqual(before);
+  expect((await hub.stats()).requests).toBe(0);
+
+  await client.rpc.models.mend({ modelId, ownFolder: true });
+  expect((await modelThat(client, ({ state }) => state.kind === "working")).keeping).toBe("folder");
+  expect((await modelThat(client, ({ state }) => state.kind === "ready")).keeping).toBe("folder");
+  sameFile(folder, VAE);
+  expect(readdirSync(folder).sort()).toEqual([...before, VAE, ".model-store"].sort());
+  // The next time is asked again, and deleting would take back no more than what was brought.
+  expect(await client.rpc.models.mending({ modelId })).toEqual({ ownFolder: folder });
+  expect((await client.rpc.models.removal({ modelId })).keptFiles).toEqual(expect.arrayContaining(["config.json", "liveavatar.safetensors"]));
 });

@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { ensureBuilt } from "../../ensure-built.mjs";
 import { ensureRuntime } from "../../setup/main.mjs";
 import { repositoryRoot, runtimePaths } from "../../setup/paths.mjs";
-import { billOfMaterials } from "./bill-of-materials.mjs";
 import { noticeText } from "./notice-text.mjs";
 import { shippedParts } from "./shipped-parts.mjs";
 
@@ -39,6 +38,8 @@ export async function ensureNotices({ say = (line) => console.error(line) } = {}
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh);
   writeFileSync(join(fresh, NOTICE_FILE), noticeText({ version, ...parts }));
+  // Its library is there only once the Node packages are.
+  const { billOfMaterials } = await import("./bill-of-materials.mjs");
   writeFileSync(join(fresh, BILL_FILE), billOfMaterials({ version, parts: [...parts.program, ...parts.engine, ...parts.own] }));
   writeFileSync(join(fresh, "stamp"), stamp);
   rmSync(folder, { recursive: true, force: true });

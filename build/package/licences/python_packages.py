@@ -48,16 +48,16 @@ def locked_names(lists: list[str]) -> list[str]:
     """Names in the lists of pins, as far as their packages are installed here."""
     lines = [line.strip() for path in lists for line in Path(path).read_text("utf-8").splitlines()]
     names = [re.split(r"[=;\s]", line)[0] for line in lines if line and not line.startswith(("#", "-"))]
-    return sorted({name for name in names if is_installed(name)}, key=str.lower)
+    return sorted({name for name in names if brings_files(name)}, key=str.lower)
 
 
-def is_installed(name: str) -> bool:
-    """Whether the package is here; some are pinned for other systems only."""
+def brings_files(name: str) -> bool:
+    """Whether there is anything of the package here: some are pinned for other systems, some only name others."""
     try:
-        importlib.metadata.distribution(name)
+        files = importlib.metadata.distribution(name).files
     except importlib.metadata.PackageNotFoundError:
         return False
-    return True
+    return any(".dist-info/" not in str(file) for file in files or [])
 
 
 def licence_of(metadata: importlib.metadata.PackageMetadata) -> str:
@@ -76,10 +76,12 @@ def licence_of(metadata: importlib.metadata.PackageMetadata) -> str:
 def describe(name: str) -> Part:
     """One package, with every licence text it brings."""
     distribution = importlib.metadata.distribution(name)
-    files = [file for file in distribution.files or [] if ".dist-info/" in str(file) and LICENCE_FILE.search(str(file))]
+    found = [file for file in distribution.files or [] if LICENCE_FILE.search(str(file))]
+    # A few put it beside their code instead.
+    files = [file for file in found if ".dist-info/" in str(file)] or found
     paths = sorted({str(file): Path(str(file.locate())) for file in files}.items())
     texts: list[Text] = [
-        {"name": label.split(".dist-info/")[1], "text": path.read_text("utf-8", errors="replace")}
+        {"name": label.split(".dist-info/")[-1], "text": path.read_text("utf-8", errors="replace")}
         for label, path in paths
         if path.suffix not in {".py", ".pyc"}
     ]

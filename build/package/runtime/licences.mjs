@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SetupError } from "../../setup/user-error.mjs";
+import { standardTexts } from "../licences/standard-texts.mjs";
 import { mustRun } from "./run.mjs";
 
 /**
@@ -19,15 +20,17 @@ import { mustRun } from "./run.mjs";
  * @param {string} lock its packages
  * @param {readonly string[]} systemFiles libraries copied from the build machine
  * @returns {{ name: string, version: string, licence: string }[]}
- * @throws {SetupError} for a library of the system without licence
+ * @throws {SetupError} for a part without licence or text
  */
 export function collectLicences(tree, lock, systemFiles) {
   const script = fileURLToPath(new URL("../licences/python_packages.py", import.meta.url));
   const told = /** @type {{ interpreter: Part, packages: Part[], ffmpegLibrary: object, ffmpegProgram: object }} */ (JSON.parse(mustRun(tree.python, ["-I", "-B", script, lock], { doing: "collecting the licences" })));
   mkdirSync(tree.licences, { recursive: true });
   const parts = [told.interpreter, ...told.packages, ...systemFiles.map(systemPart)];
-  for (const { name, version, texts } of parts) {
-    if (texts.length > 0) writeFileSync(join(tree.licences, `${name}-${version}.txt`), texts.map((text) => `${text.name}\n\n${text.text.trimEnd()}\n`).join("\n\n"));
+  for (const { name, version, licence, texts: brought } of parts) {
+    const texts = brought.length > 0 ? brought : standardTexts(licence, `the authors of ${name}`);
+    if (licence === "" || texts.length === 0) throw new SetupError(`Nobody says under which terms ${name} is passed on.`, `Its licence is given as "${licence}", ${texts.length === 0 ? "without" : "with"} a text.`, "Look it up, and add it to build/package/licences/.");
+    writeFileSync(join(tree.licences, `${name}-${version}.txt`), texts.map((text) => `${text.name}\n\n${text.text.trimEnd()}\n`).join("\n\n"));
   }
   writeFileSync(join(tree.licences, "ffmpeg.json"), `${JSON.stringify({ library: told.ffmpegLibrary, program: told.ffmpegProgram }, null, 2)}\n`);
   return parts.map(({ name, version, licence }) => ({ name, version, licence }));

@@ -7,6 +7,7 @@ import { cleanEnvironment } from "../../setup/run-command.mjs";
 import { runMain } from "../../setup/user-error.mjs";
 import { copyEngine, engineVersion } from "./engine-files.mjs";
 import { collectLicences } from "./licences.mjs";
+import { checkLibraries } from "./library-closure.mjs";
 import { copyMovable, removeCaches } from "./movable-python.mjs";
 import { HELP, parseOptions } from "./options.mjs";
 import { correctRecords, fetchPatchelf, installLocked, lockPath, writeLock } from "./packages.mjs";
@@ -50,6 +51,7 @@ await runMain(async () => {
     if (options.platform === "linux") prebuildTritonModule(tree);
     strip(tree);
     correctRecords(tree);
+    if (options.platform === "linux") checkLibraries(tree.root);
     progress.step("collecting licences");
     const packages = collectLicences(tree, lockPath(options, python.version), systemFiles);
     progress.step("compiling to byte code");

@@ -2,17 +2,15 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { SetupError } from "../../setup/user-error.mjs";
+import { isElf, linked, OF_THE_SYSTEM } from "./elf.mjs";
 import { mustRun } from "./run.mjs";
-import { isElf, stripSymbols } from "./symbols.mjs";
+import { stripSymbols } from "./symbols.mjs";
 import { filesBelow } from "./tree.mjs";
 
 /** Of the standard library: for developers, for windows of Tk, or installers of packages. */
 const LEFT_OUT = ["test", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3", "pydoc_data", "venv", "site-packages", "EXTERNALLY-MANAGED"];
 /** Of its compiled modules: they link what a runtime without terminal and window does not need, or are Python's own tests. */
 const MODULES_LEFT_OUT = /^(_tkinter|_curses|_curses_panel|readline|nis|_crypt|ossaudiodev|spwd|_dbm|_gdbm|_test\w*|_xxtestfuzz|xxlimited\w*|_ctypes_test)\./;
-/** Every Linux has these, and they fit its kernel and its C library. */
-const OF_THE_SYSTEM = /^(linux-vdso|ld-linux|lib(c|m|dl|pthread|rt|util|resolv|crypt))[-.]/;
-
 /**
  * Copy a CPython so that it works in any folder, and needs nothing from the one it came from nor from the system beyond glibc.
  * @param {{ prefix: string, version: string }} python
@@ -90,19 +88,6 @@ function setSearchPath(patchelf, file, path) {
   // patchelf rewrites also what is right already; python-build-standalone has no need of it.
   if (spawnSync(patchelf, ["--print-rpath", file], { encoding: "utf8" }).stdout?.trim() === path) return;
   mustRun(patchelf, ["--set-rpath", path, file], { doing: `making ${basename(file)} movable` });
-}
-
-/**
- * The libraries a file links, by name, with where the loader finds them here.
- * @param {string} file
- * @returns {[string, string | null][]}
- */
-function linked(file) {
-  const { stdout } = spawnSync("ldd", [file], { encoding: "utf8" });
-  return (stdout ?? "").split("\n").flatMap((line) => {
-    const found = /^\s*(\S+) => (\/\S+|not found)/.exec(line);
-    return found === null ? [] : [/** @type {[string, string | null]} */ ([found[1], found[2] === "not found" ? null : found[2]])];
-  });
 }
 
 /**

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, openSync, closeSync, fsyncSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { createReadStream, mkdirSync, openSync, closeSync, fsyncSync, readSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createBrotliCompress } from "node:zlib";
 import { createTarPacker } from "modern-tar";
+import { isElf } from "./elf.mjs";
 import { sha256Of } from "./python-build.mjs";
 import { filesBelow } from "./tree.mjs";
 
@@ -123,10 +124,29 @@ function volumeWriter(base, volumeBytes) {
  */
 export function neededGlibc(root) {
   let newest = -1;
-  for (const file of filesBelow(root)) {
-    const content = /\.so(\.|$)|^bin\//.test(file) ? readFileSync(join(root, file)) : null;
-    if (content === null || !content.subarray(0, 4).equals(Buffer.from("\x7fELF", "latin1"))) continue;
-    for (const [, minor] of content.toString("latin1").matchAll(/GLIBC_2\.(\d+)\0?/g)) newest = Math.max(newest, Number(minor));
+  for (const file of filesBelow(root).filter((name) => /\.so(\.|$)|^bin\//.test(name)).map((name) => join(root, name)).filter(isElf)) {
+    for (const text of textsOf(file)) for (const [, minor] of text.matchAll(/GLIBC_2\.(\d+)\0/g)) newest = Math.max(newest, Number(minor));
   }
   return newest < 0 ? null : `2.${newest}`;
+}
+
+const TEXT_BYTES = 1 << 24;
+/** Longer than what is looked for. */
+const OVERLAP_BYTES = 32;
+
+/**
+ * A file's bytes as text, in stretches that overlap: a library may be larger than a string can be long.
+ * @param {string} file
+ */
+function* textsOf(file) {
+  const handle = openSync(file, "r");
+  const stretch = Buffer.alloc(TEXT_BYTES);
+  try {
+    for (let at = 0, read = TEXT_BYTES; read === TEXT_BYTES; at += TEXT_BYTES - OVERLAP_BYTES) {
+      read = readSync(handle, stretch, 0, TEXT_BYTES, at);
+      yield stretch.toString("latin1", 0, read);
+    }
+  } finally {
+    closeSync(handle);
+  }
 }

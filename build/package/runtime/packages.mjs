@@ -13,6 +13,11 @@ const paths = runtimePaths(repositoryRoot);
 const PIP = ["--disable-pip-version-check", "--no-input"];
 
 /**
+ * nvidia-cudnn-frontend asks for these to compile kernels of its own. Without them it says so and takes those of cuDNN, which are the ones that the engine is built on. Half a gigabyte.
+ */
+export const NOT_CARRIED = /^(nvidia-cutlass-dsl(-libs-\w+)?|apache-tvm-ffi|protobuf)$/;
+
+/**
  * The file with the exact version and sha256 of every package of an archive.
  * @param {import("./options.mjs").Options} options
  * @param {string} pythonVersion
@@ -33,10 +38,12 @@ export function writeLock(options, python, scratch) {
   const wanted = ["-r", paths.requirements, "-c", paths.constraints, ...(options.gpu === "cpu" ? cpuOptions() : ["-r", paths.cudaRequirements])];
   pip(python.python, scratch, ["install", "--dry-run", "--ignore-installed", "--only-binary=:all:", "--quiet", "--report", report, ...wanted], "asking for the packages");
   const { install } = /** @type {{ install: { metadata: { name: string, version: string }, download_info: { archive_info?: { hashes?: { sha256?: string } } } }[] }} */ (JSON.parse(readFileSync(report, "utf8")));
-  const lines = install.map(({ metadata, download_info: { archive_info } }) => {
+  const lines = install.flatMap(({ metadata, download_info: { archive_info } }) => {
+    const name = metadata.name.toLowerCase().replaceAll(/[-_.]+/g, "-");
+    if (NOT_CARRIED.test(name)) return [];
     const sha256 = archive_info?.hashes?.sha256;
     if (sha256 === undefined) throw new SetupError(`${metadata.name} has no sha256.`, "The package index does not give one.", "Use an index that does.");
-    return `${metadata.name.toLowerCase().replaceAll(/[-_.]+/g, "-")}==${metadata.version} --hash=sha256:${sha256}`;
+    return `${name}==${metadata.version} --hash=sha256:${sha256}`;
   });
   const torch = lines.find((line) => line.startsWith("torch=="));
   if (options.gpu === "cpu" && options.platform === "linux" && torch?.includes("+cpu") !== true) throw new SetupError("The CPU build of torch was not offered.", `Got ${torch ?? "none"}.`, `Make ${CPU_INDEX} reachable.`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,7 +8,10 @@ import { runtimePaths, repositoryRoot } from "../../setup/paths.mjs";
 import { pinnedLines } from "../../setup/stamp.mjs";
 import { SetupError } from "../../setup/user-error.mjs";
 import { parseOptions } from "./options.mjs";
-import { correctRecords } from "./packages.mjs";
+import { strayLibraries } from "./library-closure.mjs";
+import { neededGlibc } from "./pack.mjs";
+import { correctRecords, NOT_CARRIED } from "./packages.mjs";
+import { hasProgram, mustRun } from "./run.mjs";
 import { treePaths } from "./tree.mjs";
 
 const linux = { platform: "linux", arch: "x64" };
@@ -35,6 +38,7 @@ test("every lock has the versions of requirements.txt, torch's included, and a s
       // What torch pins itself, such as its CUDA libraries, stands in the lock alone.
       if (pinned.has(key)) assert.equal(version.split("+")[0], pinned.get(key), `${name}: ${key}`);
     }
+    assert.deepEqual(lines.filter((line) => NOT_CARRIED.test(line.split("==")[0] ?? "")), [], name);
     for (const key of ["torch", "transformers", "av", "numpy"]) assert.ok(lines.some((line) => line.startsWith(`${key}==`)), `${name}: ${key}`);
   }
 });
@@ -44,6 +48,49 @@ test("the Python to start from is pinned for every system, by sha256", () => {
   for (const system of ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "win32-x64"]) {
     assert.match(builds[system].sha256, /^[0-9a-f]{64}$/);
     assert.ok(decodeURIComponent(builds[system].url).includes(`cpython-${version}+`), system);
+  }
+});
+
+test("a library that another machine would not have is named", { skip: process.platform !== "linux" || !hasProgram("cc") }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "avatar-studio 名前 "));
+  const library = (/** @type {string} */ path, /** @type {string[]} */ ...args) => mustRun("cc", ["-shared", "-fPIC", "-x", "c", "/dev/null", "-o", join(folder, path), "-Wl,--no-as-needed", ...args], { cwd: folder, doing: "compiling" });
+  try {
+    for (const name of ["runtime/lib", "elsewhere"]) mkdirSync(join(folder, name), { recursive: true });
+    library("runtime/lib/libone.so", "-Wl,-soname,libone.so");
+    library("runtime/two.so", "-Lruntime/lib", "-lone", "-Wl,-rpath,$ORIGIN/lib:$ORIGIN/../elsewhere");
+    // The driver's own library is on no machine that makes archives.
+    library("libcuda.so.1", "-Wl,-soname,libcuda.so.1");
+    library("runtime/driver.so", "-L.", "-l:libcuda.so.1");
+    const root = join(folder, "runtime");
+    assert.deepEqual(strayLibraries(root), []);
+    renameSync(join(root, "lib", "libone.so"), join(folder, "elsewhere", "libone.so"));
+    assert.deepEqual(strayLibraries(root), [`two.so needs libone.so, which is not in the runtime but at ${join(folder, "elsewhere", "libone.so")}`]);
+    rmSync(join(folder, "elsewhere"), { recursive: true });
+    assert.deepEqual(strayLibraries(root), ["two.so needs libone.so, which is nowhere"]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the C library that a tree needs is found in programs of any length, also where two stretches meet", () => {
+  const root = mkdtempSync(join(tmpdir(), "avatar-studio-glibc-"));
+  const program = (/** @type {string} */ name, /** @type {number} */ at, /** @type {string} */ version) => {
+    const content = Buffer.alloc(at + 20);
+    content.write("\x7fELF", "latin1");
+    content.write(`${version}\0`, at, "latin1");
+    writeFileSync(join(root, name), content);
+  };
+  try {
+    assert.equal(neededGlibc(root), null);
+    program("small.so", 4, "GLIBC_2.17");
+    assert.equal(neededGlibc(root), "2.17");
+    program("long.so.1", (1 << 24) - 5, "GLIBC_2.34");
+    assert.equal(neededGlibc(root), "2.34");
+    // Neither a program's text nor a file without code counts.
+    writeFileSync(join(root, "notes.so"), "GLIBC_2.99\0");
+    assert.equal(neededGlibc(root), "2.34");
+  } finally {
+    rmSync(root, { recursive: true });
   }
 });
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { demoArguments } from "../../demo-arguments.mjs";
 import { repositoryRoot } from "../../setup/paths.mjs";
 import { SetupError } from "../../setup/user-error.mjs";
+import { NOT_CARRIED } from "./packages.mjs";
 import { mustRun } from "./run.mjs";
 import { treePaths } from "./tree.mjs";
 
@@ -24,7 +25,7 @@ export function smokeTest(made, version) {
   try {
     const tree = treePaths(root, process.platform, version);
     const run = (/** @type {string} */ doing, /** @type {string[]} */ ...args) => mustRun(tree.python, ["-I", "-B", "-X", "utf8", ...args], { env, cwd: scratch, doing });
-    const facts = JSON.parse(run("importing every package of the stripped runtime", fileURLToPath(new URL("smoke_imports.py", import.meta.url))));
+    const facts = JSON.parse(run("importing every package of the stripped runtime", fileURLToPath(new URL("smoke_imports.py", import.meta.url)), NOT_CARRIED.source));
     const golden = join(repositoryRoot, "python-runtime", "tests", "golden");
     run("comparing with the golden data", "-m", "live_avatar", "verify", "--golden", golden);
     const video = join(scratch, "demo.mp4");

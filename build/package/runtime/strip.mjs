@@ -5,7 +5,7 @@ import { stripSymbols } from "./symbols.mjs";
 import { filesBelow } from "./tree.mjs";
 
 /** Below site-packages: whole folders that the engine never opens. */
-const FOLDERS = ["torch/include", "torch/share", "torch/test", "torchgen/packaged", "triton/backends/amd", "triton/profiler"];
+const FOLDERS = ["torch/include", "torch/share", "torch/test", "torchgen/packaged", "triton/profiler", "triton/instrumentation", "triton/plugins"];
 const FILES = [
   // Build tools, static and import libraries, sources of compiled modules, headers, tests.
   /^torch\/bin\/(?!torch_shm_manager$)/,
@@ -16,6 +16,10 @@ const FILES = [
   /^triton\/backends\/nvidia\/bin\/(cuobjdump|nvdisasm)$/,
   /^triton\/backends\/nvidia\/lib\/cupti\//,
   /^triton\/_C\/libproton\.so$/,
+  // NVIDIA's own profilers (torch links libcupti itself, so that one stays), and libraries that nothing here links or opens by name: solvers over several cards,
+  // a second compiler beside the one in use, stand-ins for BLAS and FFTW, disks over RDMA, and the ways of NVSHMEM between machines.
+  /^nvidia\/cu13\/lib\/lib(nvperf_host|nvperf_target|pcsamplingutil|checkpoint|nvtx3interop|cusolverMg|nvrtc\.alt|nvrtc-builtins\.alt|nvblas|cufftw|cufile_rdma)\.so/,
+  /^nvidia\/nvshmem\/(?!lib\/libnvshmem_host\.so)/,
 ];
 
 /**

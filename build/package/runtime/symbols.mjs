@@ -1,14 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SetupError } from "../../setup/user-error.mjs";
+import { isElf } from "./elf.mjs";
 import { hasProgram, mustRun } from "./run.mjs";
 import { filesBelow } from "./tree.mjs";
-
-/** @param {string} file */
-export function isElf(file) {
-  return readFileSync(file).subarray(0, 4).equals(Buffer.from("\x7fELF", "latin1"));
-}
 
 /**
  * Take debugging symbols out of every program and library that has some. The others stay byte for byte: what a wheel's makers have moved about, strip can spoil.

@@ -1,6 +1,6 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import type { ImportHow, ModelRemoval, ModelSource, ModelStore as StoreFacts } from "../../contract/models.schema.ts";
+import type { ImportHow, ModelMending, ModelRemoval, ModelSource, ModelStore as StoreFacts } from "../../contract/models.schema.ts";
 import type { Settings } from "../../contract/settings.schema.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { findModelFolders, isFolder } from "./find-folders.ts";
@@ -21,8 +21,10 @@ export interface ModelStore {
   readonly importFrom: (path: string, how: ImportHow) => Promise<void>;
   /** Throws NETWORK_OFF, MODEL_BUSY. */
   readonly download: () => Promise<void>;
-  /** Throws MODEL_UNKNOWN, MODEL_SHIPPED, NETWORK_OFF, MODEL_BUSY. */
-  readonly mend: (modelId: string) => Promise<void>;
+  /** What {@link mend} would write into. Throws MODEL_UNKNOWN. */
+  readonly mending: (modelId: string) => Promise<ModelMending>;
+  /** `ownFolder`: the user permits to write into a folder of their own. Throws MODEL_UNKNOWN, MODEL_SHIPPED, MODEL_FOLDER_OWN, NETWORK_OFF, MODEL_BUSY. */
+  readonly mend: (modelId: string, ownFolder: boolean) => Promise<void>;
   readonly pause: (modelId: string) => Promise<void>;
   readonly resume: (modelId: string) => Promise<void>;
   /** Gives up a repair that cannot be finished; the model is taken as its files are. */
@@ -122,9 +124,14 @@ export function createModelStore({ models, transfers, program, settings, storeFo
       const unfinished = transfers.list().find((one) => one.request.kind === "download" && dirname(one.folder) === storeFolder());
       await begin(unfinished?.folder ?? (await place(MODEL_NAME, true)), { kind: "download" }, false);
     },
-    mend: async (modelId) => {
+    mending: async (modelId) => {
+      const { path, keeping } = await models.folderOf(modelId);
+      return { ownFolder: keeping === "folder" ? path : null };
+    },
+    mend: async (modelId, ownFolder) => {
       if (modelId === DEMO_MODEL) throw new FaultError({ code: "MODEL_SHIPPED", what: "The demo model is a part of the program.", why: "It is neither downloaded nor imported.", hint: "Install Avatar Studio again if its files are damaged." });
-      const { path } = await models.folderOf(modelId);
+      const { path, keeping } = await models.folderOf(modelId);
+      if (keeping === "folder" && !ownFolder) throw new FaultError({ code: "MODEL_FOLDER_OWN", what: "Nothing was written into your folder.", why: `The model is used where it lies, and nobody has permitted to change it: ${path}`, hint: "Permit it when you are asked, or mend the folder yourself and verify it again." });
       await begin(path, (await requestOfRecord(path)) ?? { kind: "download" }, true);
     },
     pause: async (modelId) => transfers.pause((await models.folderOf(modelId)).path),

@@ -78,7 +78,13 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
   const verifying = new Set<Promise<void>>();
 
   const transferOf = (folder: string): Transfer | null => transfers.list().find((one) => one.folder === folder) ?? null;
-  const publish = (): void => latest.set([...entries.values()].map((entry) => modelOf(entry, transferOf(entry.folder.path), names()[entry.folder.id])));
+  const keeping = ({ folder, kind, record }: Entry): Model["keeping"] => {
+    if (kind === "demo") return "shipped";
+    // A folder that was on the list before anything was brought into it stays the user's while it is mended.
+    const arriving = transferOf(folder.path) !== null && !folders().includes(folder.searched);
+    return arriving || (record !== null && record.own.length === 0) ? "store" : "folder";
+  };
+  const publish = (): void => latest.set([...entries.values()].map((entry) => modelOf(entry, keeping(entry), transferOf(entry.folder.path), names()[entry.folder.id])));
   const setState = (entry: Entry, state: Model["state"]): void => {
     entry.state = state;
     publish();
@@ -174,8 +180,8 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
       return [...entries.values()].map(({ folder: { id, path } }) => ({ id, path }));
     },
     folderOf: async (modelId) => {
-      const { folder, kind, record } = await entryOf(modelId);
-      return { ...folder, keeping: keepingOf(kind, record) };
+      const entry = await entryOf(modelId);
+      return { ...entry.folder, keeping: keeping(entry) };
     },
     list: async () => {
       await ready();
@@ -227,10 +233,9 @@ export function createModels(dependencies: ModelsDependencies): readonly [Models
 
 const lookingAt: Extract<Model["state"], { kind: "working" }> = { kind: "working", doing: say("MODEL_FILES_LOOKING", "Looking at its files"), doneBytes: 0, totalBytes: 0, transfer: null };
 
-function modelOf(entry: Entry, transfer: Transfer | null, name: string | undefined): Model {
+function modelOf(entry: Entry, keeping: Model["keeping"], transfer: Transfer | null, name: string | undefined): Model {
   const { folder, kind, record } = entry;
   const demo = kind === "demo";
-  const keeping = transfer === null ? keepingOf(kind, record) : "store";
   return { id: folder.id, name: name ?? folder.name, kind, note: demo ? DEMO_NOTE : "", bytes: entry.bytes, licence: demo ? "Apache-2.0" : null, keeping, mend: demo ? null : record?.origin.kind === "folder" ? "import" : "fetch", state: shownState(entry, transfer) };
 }
 
@@ -242,11 +247,6 @@ function shownState({ record, state }: Entry, transfer: Transfer | null): Model[
   if (report === null) return { ...lookingAt, transfer: { bytesPerSecond: null, note: null } };
   const { doing, doneBytes, totalBytes, bytesPerSecond, note } = report;
   return { kind: "working", doing, doneBytes, totalBytes, transfer: { bytesPerSecond, note } };
-}
-
-function keepingOf(kind: Model["kind"], record: StoreRecord | null): Model["keeping"] {
-  if (kind === "demo") return "shipped";
-  return record === null ? "folder" : "store";
 }
 
 function publishedHashes(record: StoreRecord | null): Record<string, { bytes: number; sha256: string }> {

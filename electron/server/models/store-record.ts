@@ -11,6 +11,8 @@ const recordSchema = z.object({
     z.object({ kind: z.literal("folder"), source: z.string(), how: z.enum(["copy", "move"]) }),
   ]),
   files: z.record(z.string(), z.object({ bytes: z.number(), sha256: z.string().nullable() })),
+  /** Files of the model that lay in the folder before: the user's own. */
+  own: z.array(z.string()).default([]),
 });
 export type StoreRecord = z.infer<typeof recordSchema>;
 

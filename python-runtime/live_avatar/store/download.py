@@ -214,6 +214,7 @@ class _Download:
                 self._record.files[path] = FileEntry(found.bytes, found.digest)
         for path in set(self._record.files) - set(chosen):
             del self._record.files[path]
+        self._record.adopt(self._folder)
         self._record.origin = {
             "kind": "hub",
             "endpoint": self._endpoint,

@@ -127,6 +127,7 @@ class _Import:
                 self._record.files[path] = FileEntry(size, digest)
         for path in set(self._record.files) - set(sources):
             del self._record.files[path]
+        self._record.adopt(self._folder)
         self._record.origin = {
             "kind": "folder",
             "source": str(self._options.source),

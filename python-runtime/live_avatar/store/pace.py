@@ -13,6 +13,7 @@ from typing import TypeVar
 import httpx2
 
 from live_avatar.errors import Cancelled, UserError
+from live_avatar.store.speed_limit import SpeedLimit
 
 Answer = TypeVar("Answer")
 
@@ -65,14 +66,13 @@ class Pace:
         on_wait: Callable[[float, str], None],
     ) -> None:
         self.patience = patience
-        self._limit = bytes_per_second
+        self._limit = None if bytes_per_second is None else SpeedLimit(bytes_per_second)
         self._host = host
         self._stop = stop
         self._on_wait = on_wait
         self._lock = threading.Lock()
         self._failures = 0
         self._open_at = 0.0
-        self._owed_until = 0.0
 
     def patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer.
@@ -135,15 +135,8 @@ class Pace:
 
     def spend(self, count: int) -> None:
         """Bytes were received: wait as the speed limit wants."""
-        if self._limit is None:
-            return
-        with self._lock:
-            now = time.monotonic()
-            self._owed_until = max(self._owed_until, now) + count / self._limit
-            owed = self._owed_until - now
-        # A quarter of a second ahead evens out, more would be a burst.
-        if owed > 0.25:
-            self._pause(owed - 0.25)
+        if self._limit is not None and (seconds := self._limit.spend(count)) > 0:
+            self._pause(seconds)
 
     def busy(self, response: httpx2.Response) -> TransferFault:
         """The fault of an answer such as 429 or 503, with the wait that it asks for."""

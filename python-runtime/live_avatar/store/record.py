@@ -36,11 +36,14 @@ class ModelRecord:
         complete: every file is there and was found right.
         origin: where the files come from, for mending and going on: see ``download`` and ``import_model``.
         files: by path below the folder, with forward slashes.
+        own: those of ``files`` that lay in the folder before the store first wrote into it. They are the user's:
+            mended when asked for, never deleted.
     """
 
     complete: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, model: Path) -> ModelRecord | None:
@@ -53,7 +56,7 @@ class ModelRecord:
                 str(path): FileEntry(int(entry["bytes"]), entry["digest"], entry["sha256"])
                 for path, entry in value["files"].items()
             }
-            return cls(bool(value["complete"]), dict(value["origin"]), files)
+            return cls(bool(value["complete"]), dict(value["origin"]), files, frozenset(map(str, value.get("own", []))))
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
@@ -63,8 +66,23 @@ class ModelRecord:
             path: {"bytes": entry.bytes, "digest": entry.digest, "sha256": entry.sha256}
             for path, entry in sorted(self.files.items())
         }
-        value = {"version": _VERSION, "complete": self.complete, "origin": self.origin, "files": files}
+        value = {
+            "version": _VERSION,
+            "complete": self.complete,
+            "origin": self.origin,
+            "files": files,
+            "own": sorted(self.own),
+        }
         write_json(store_folder(model) / _NAME, value)
+
+    def adopt(self, model: Path) -> None:
+        """Note what lies in the folder already, unless an earlier record has told whose it is."""
+        if ModelRecord.read(model) is None:
+            self.own = frozenset(path for path in self.files if (model / path).exists())
+
+    def brought(self) -> frozenset[str]:
+        """The files that the store brought, and may delete."""
+        return frozenset(self.files.keys() - self.own)
 
     def finish(self, model: Path) -> None:
         """Say that the model is whole; what earlier runs left unfinished beside it goes."""

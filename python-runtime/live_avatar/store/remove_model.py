@@ -29,14 +29,14 @@ def plan_removal(model: Path) -> Removal:
     Raises:
         UserError: ``MODEL_NOT_OF_STORE``.
     """
-    record = _record_of(model)
+    brought = _record_of(model).brought()
     freed = 0
     kept: list[str] = []
     for folder, _, names in os.walk(model):
         for name in names:
             path = Path(folder) / name
             relative = path.relative_to(model).as_posix()
-            if relative in record.files or store_folder(model) in path.parents:
+            if relative in brought or store_folder(model) in path.parents:
                 with contextlib.suppress(OSError):
                     facts = path.stat(follow_symlinks=False)
                     # A file with holes takes what is in it.
@@ -61,7 +61,8 @@ def remove_model(model: Path) -> Removal:
         # From here on the folder is no model any more, whatever happens.
         record.complete = False
         record.write(model)
-        for path in record.files:
+        brought = record.brought()
+        for path in brought:
             (model / path).unlink(missing_ok=True)
         shutil.rmtree(store_folder(model))
     except OSError as error:
@@ -71,9 +72,7 @@ def remove_model(model: Path) -> Removal:
             f"The system says: {error.strerror or error}.",
             "Close programs that use them, check the permissions of the folder, and try again.",
         ) from error
-    folders = {
-        parent for path in record.files for parent in (model / path).parents if model in (parent, *parent.parents)
-    }
+    folders = {parent for path in brought for parent in (model / path).parents if model in (parent, *parent.parents)}
     for folder in sorted(folders, key=lambda path: -len(path.parts)):
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -98,7 +98,7 @@ test("what keeps torch from the cards is named", () => {
   expect(code({ cuda: null, devices: [] }, false)).toBeNull();
   expect(code({ cudaError: "driver too old", devices: [] })).toBe("TORCH_NO_CARD");
   expect(code({ devices: [] })).toBe("TORCH_NO_CARD");
-  expect(code({ devices: [] }, false)).toBeNull();
+  expect(code({ cudaError: "Found no NVIDIA driver on your system.", devices: [] }, false)).toBe("TORCH_NO_DRIVER");
   expect(code({ devices: [{ name: "GTX 970", capability: "5.2", error: "no kernel image" }] })).toBe("TORCH_CARD_UNSUPPORTED");
   expect(code({ devices: [{ name: "H100", capability: "9.0", error: "out of memory" }] })).toBe("TORCH_CARD_FAILED");
   expect(code({ tritonReady: false })).toBe("COMPILER_MISSING");

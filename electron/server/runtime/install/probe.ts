@@ -94,7 +94,7 @@ export function probeFault(probe: Probe, driverSeesCards: boolean): Fault | null
     if (!driverSeesCards) return null;
     return fault("TORCH_WITHOUT_CUDA", "The engine cannot use the card.", `Its torch (${probe.torch}) is built without CUDA, although an NVIDIA card is there.`, "Install the runtime archive with CUDA.");
   }
-  if (!driverSeesCards) return null;
+  if (!driverSeesCards) return fault("TORCH_NO_DRIVER", "The engine computes on the processor.", `It is made for NVIDIA cards (CUDA ${probe.cuda}), and no NVIDIA driver answers on this machine.`, "If there is a card, install its driver, then check again. If there is none, all is well; the archive for processors takes less room.");
   if (probe.cudaError !== null) return fault("TORCH_NO_CARD", "The engine cannot reach the card.", `CUDA ${probe.cuda} says: ${probe.cudaError}`, "Update the NVIDIA driver and restart the machine, then check again.");
   if (probe.devices.length === 0) return fault("TORCH_NO_CARD", "The engine sees no card.", "The driver reports one, but CUDA does not.", "Restart the machine. If it stays so, install the driver again.");
   const strange = probe.devices.find((device) => probe.architectures.length > 0 && !supportsCapability(probe.architectures, device.capability));
