@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ def write_jobs(folder: Path, count: int = 3, seconds: float = 1.0) -> list[str]:
 class BatchCommand:
     """Reads every record of the command as it comes."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "AVATAR_STUDIO_CACHE": str(folder / "cache")}
+    def __init__(
+        self, folder: Path, *words: str, environment: Mapping[str, str] = os.environ, start_new_session: bool = False
+    ) -> None:
+        environment = {**environment, "OMP_NUM_THREADS": "1", "AVATAR_STUDIO_CACHE": str(folder / "cache")}
         self.records: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "live_avatar", "batch", "--json", *words],
@@ -43,6 +45,7 @@ class BatchCommand:
             stdout=subprocess.PIPE,
             stderr=(folder / "stderr.txt").open("ab"),
             text=True,
+            start_new_session=start_new_session,
         )
 
     def __iter__(self) -> Any:

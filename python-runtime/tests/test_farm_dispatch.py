@@ -20,7 +20,7 @@ from live_avatar.farm.places import share_cards, share_cores
 from live_avatar.farm.ray_cluster import room
 from live_avatar.farm.render_jobs import log_path
 from live_avatar.farm.shared_files import check_weights, common_ground, stand_on
-from live_avatar.farm.tasks import Outcome
+from live_avatar.farm.tasks import Outcome, Task
 
 LOST = {"code": "DEVICE_LOST", "what": "The card is gone.", "why": "It fell off.", "hint": "", "field": None}
 
@@ -96,7 +96,10 @@ def test_a_lost_worker_costs_its_job_one_try(tmp_path: Path) -> None:
 def test_whoever_has_tried_again_is_not_asked_to(tmp_path: Path) -> None:
     batch = Batch(tmp_path, "a")
     batch.give("1")
-    batch.dispatch.lost("1", "Gone", tried_again=True)
+    batch.dispatch.tried_again("1", "Gone")
+    assert batch.again == [("a", "Gone.")]
+    batch.dispatch.lost("1", "Gone again")
+    assert len(batch.again) == 1
     assert batch.states() == ["failed"]
 
 
@@ -269,10 +272,8 @@ def test_several_cards_of_a_job_work_together() -> None:
 
 
 def test_an_assignment_travels() -> None:
-    from live_avatar.farm.local import task_of
-
     prepared = PreparedJob(Path("x"), "key", lambda seed: (0, 0, 0.0), None)
-    task = task_of(Assignment(3, BatchJob("n", {"audio": "a.wav"}, "x.mp4"), prepared, 7))
+    task = Task.of(Assignment(3, BatchJob("n", {"audio": "a.wav"}, "x.mp4"), prepared, 7))
     assert task.as_dict() == {"number": 3, "name": "n", "flags": {"audio": "a.wav"}, "output": "x.mp4", "seed": 7}
 
 

@@ -29,9 +29,15 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def make_parser(command: str, description: str) -> Parser:
-    """An empty parser for a subcommand."""
-    return Parser(prog=f"live-avatar {command}", description=description, allow_abbrev=False)
+def make_parser(command: str, description: str, example: str = "") -> Parser:
+    """An empty parser for a subcommand. The ``example`` is words that may follow its name."""
+    prog = f"live-avatar {command}"
+    return Parser(prog=prog, description=description, epilog=example_words(prog, example), allow_abbrev=False)
+
+
+def example_words(prog: str, example: str) -> str | None:
+    """What ``--help`` ends with."""
+    return f"Example: {prog} {example}" if example else None
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:

@@ -70,6 +70,7 @@ def _run_farm(
     farm: FarmWishes, ledger: Ledger, words: list[str], options: argparse.Namespace, work: _Work
 ) -> BatchResult:
     from live_avatar.farm.dispatch import Dispatch
+    from live_avatar.farm.driver import Listener
     from live_avatar.farm.executors import run_farm, with_cards
 
     read_wishes(make_batch_parser().parse_args(with_cards(words, farm.gpus)))
@@ -80,8 +81,7 @@ def _run_farm(
         folder=work.flags.folder,
         device=options.device,
         weights=work.model.weights,
-        tell_news=work.tell_news,
-        tell=work.console.say,
+        listener=Listener(work.tell_news, work.console.say, work.console.warning),
         should_stop=work.should_stop,
     )
     return ledger.result

@@ -36,6 +36,7 @@ def make_batch_parser() -> Parser:
         "Makes many videos with one loaded model, or with many: on several cards or machines. JOBS is a folder of "
         "recordings (name.png and name.txt beside name.wav belong to it), or a CSV or JSONL list with the columns "
         "image, audio, prompt, output and any flag. The same command goes on where it was.",
+        'jobs.csv --size "384*256" --save_dir out --executor local',
     )
     parser.add_argument("jobs", metavar="JOBS", help="folder of recordings, or a CSV or JSONL list")
     add_material_flags(parser, required=False)

@@ -24,10 +24,14 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         UserError: material that cannot be used at all.
     """
-    parser = make_parser("check", "Says whether a portrait, a recording and a prompt are good material for a video.")
+    parser = make_parser(
+        "check",
+        "Says whether a portrait, a recording and a prompt are good material for a video.",
+        "--image anna.png --audio anna.wav --prompt @anna.txt",
+    )
     parser.add_argument("--image", metavar="FILE", help="portrait")
     parser.add_argument("--audio", metavar="FILE", action="append", help="recording; may be given several times")
-    parser.add_argument("--prompt", metavar="TEXT", help="text, or @FILE")
+    parser.add_argument("--prompt", metavar="TEXT", help="text, or @FILE that holds it")
     parser.add_argument(
         "--size", default=DEFAULT_SIZE, metavar="W*H", help=f"size of the video (default {DEFAULT_SIZE})"
     )

@@ -17,7 +17,7 @@ def add_compute_flags(parser: argparse.ArgumentParser) -> None:
         "--memory_limit",
         type=float,
         metavar="GB",
-        help="take no more of the card in all (10^9 bytes); also LIVE_AVATAR_MEMORY_LIMIT",
+        help="use at most so much of each card, in 10^9 bytes (default: LIVE_AVATAR_MEMORY_LIMIT, else all of it)",
     )
     _add_place(
         group, "offload_model", "stream all layers of the denoiser from main memory; false keeps all on the card"
@@ -34,7 +34,7 @@ def add_compute_flags(parser: argparse.ArgumentParser) -> None:
         "--last_step",
         choices=("run", "skip"),
         default="run",
-        help="skip leaves the last denoising step out: a quarter less work of four, another picture by a hair",
+        help="skip leaves the last denoising step out: a quarter less work, a hardly different picture (default run)",
     )
     group.add_argument(
         "--weight_cache",

@@ -146,7 +146,7 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sample_guide_scale", type=float, metavar="X", help="only 0: the distilled weights know no guidance"
     )
-    group.add_argument("--sample_solver", metavar="NAME", help="only euler")
+    group.add_argument("--sample_solver", metavar="NAME", help="only euler, which the weights are distilled for")
     group.add_argument("--sample_shift", type=float, metavar="X", help="only 3, which the weights are distilled for")
     group.add_argument(
         "--base_seed", type=int, metavar="N", help="seed of everything random (default: random, printed)"

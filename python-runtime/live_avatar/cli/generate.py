@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Faults after which the same command continues, once what is wrong was mended.
 _CAN_GO_ON = frozenset(("DISK_FULL", "DEVICE_LOST", "OUT_OF_MEMORY", "RANK_LOST", "RANK_HUNG", "RANK_OUT_OF_MEMORY"))
+_EXAMPLE = '--image anna.png --audio anna.wav --prompt "A woman talks calmly in daylight" --size "384*256"'
 _DESCRIPTION = (
     "Makes a talking video from a portrait, a recording and a prompt. Flags may be spelled with dashes or underscores. "
     "If a run is stopped or killed, the same command goes on where it was."
@@ -38,7 +39,7 @@ _DESCRIPTION = (
 
 def make_generate_parser() -> Parser:
     """All flags of a render."""
-    parser = make_parser("generate", _DESCRIPTION)
+    parser = make_parser("generate", _DESCRIPTION, _EXAMPLE)
     add_material_flags(parser, required=True)
     add_setting_flags(parser)
     add_model_flags(parser)

@@ -26,7 +26,9 @@ def main(arguments: Sequence[str]) -> int:
         UserError: a fault the user can mend.
     """
     parser = make_parser(
-        "inspect", "Looks at a model folder: what it holds, what is missing or damaged, sizes, hashes."
+        "inspect",
+        "Looks at a model folder: what it holds, what is missing or damaged, sizes, hashes.",
+        "ckpt/Wan2.2-S2V-14B --hashes",
     )
     parser.add_argument("folder", nargs="?", metavar="DIR", help=f"model folder (default {DEFAULT_CKPT_DIR})")
     parser.add_argument("--ckpt_dir", metavar="DIR", help="the same, by the name it has elsewhere")

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         Cancelled: the user stopped it; what is finished is kept.
     """
     parser = make_parser(
-        "models", "Brings models to this disk and takes them away; what was begun goes on when run again."
+        "models",
+        "Brings models to this disk and takes them away; what was begun goes on when run again.",
+        f"download --to {DEFAULT_CKPT_DIR}",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="download|import|remove")
     _add_download(commands.add_parser("download", help="from the hub or a mirror of it", allow_abbrev=False))
@@ -52,15 +54,34 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
     from live_avatar.store import published
 
     parser.set_defaults(run=_download)
-    parser.add_argument("--to", metavar="DIR", default=str(DEFAULT_CKPT_DIR), help=f"(default {DEFAULT_CKPT_DIR})")
-    parser.add_argument("--repo", metavar="OWNER/NAME", default=published.BASE_REPOSITORY, help="the model")
+    parser.add_argument(
+        "--to", metavar="DIR", default=str(DEFAULT_CKPT_DIR), help=f"the new model folder (default {DEFAULT_CKPT_DIR})"
+    )
+    parser.add_argument(
+        "--repo",
+        metavar="OWNER/NAME",
+        default=published.BASE_REPOSITORY,
+        help=f"the model (default {published.BASE_REPOSITORY})",
+    )
     parser.add_argument("--revision", metavar="REV", default="main", help="branch, tag or commit of it (default main)")
-    parser.add_argument("--lora_repo", metavar="OWNER/NAME", default=published.LORA_REPOSITORY, help="empty: no LoRA")
+    parser.add_argument(
+        "--lora_repo",
+        metavar="OWNER/NAME",
+        default=published.LORA_REPOSITORY,
+        help=f"its LoRA; empty: none (default {published.LORA_REPOSITORY})",
+    )
     parser.add_argument("--endpoint", metavar="URL", help="a mirror of the hub (default: HF_ENDPOINT, or the hub)")
     parser.add_argument("--proxy", metavar="URL", help="an HTTP proxy (default: as the system's environment says)")
-    parser.add_argument("--speed_limit", metavar="MB", type=_positive, help="megabytes a second at most")
+    parser.add_argument(
+        "--speed_limit",
+        metavar="MB",
+        type=_positive,
+        help="at most so many megabytes (10^6 bytes) a second (default: no limit)",
+    )
     parser.add_argument("--parts", metavar="N", type=_count, default=4, help="connections at a time (default 4)")
-    parser.add_argument("--patience", metavar="S", type=_positive, default=30.0, help="seconds of silence put up with")
+    parser.add_argument(
+        "--patience", metavar="S", type=_positive, default=30.0, help="seconds of silence put up with (default 30)"
+    )
     _add_common(parser)
 
 
@@ -69,7 +90,10 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="folder in the published layout")
     parser.add_argument("--to", metavar="DIR", required=True, help="the new model folder")
     parser.add_argument(
-        "--how", choices=("copy", "move"), default="copy", help="a copy shares its bytes if the disk can"
+        "--how",
+        choices=("copy", "move"),
+        default="copy",
+        help="copy, which shares its bytes if the disk can, or move (default copy)",
     )
     parser.add_argument("--lora_path_dmd", metavar="LORA", help="LoRA to take along (default: one that is found)")
     _add_common(parser)
@@ -77,7 +101,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 def _add_remove(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_remove)
-    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("folder", metavar="DIR", help="model folder")
     parser.add_argument("--dry_run", action="store_true", help="only say what it would free")
     add_console_flags(parser)
 

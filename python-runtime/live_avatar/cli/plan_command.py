@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from live_avatar.cli.arguments import with_underscores
+from live_avatar.cli.arguments import example_words, with_underscores
 from live_avatar.cli.console import Console
 from live_avatar.cli.describe import plan_lines
 from live_avatar.cli.generate import check_material, make_generate_parser
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_simulate_flags(parser)
     parser.prog = "live-avatar plan"
+    parser.epilog = example_words(parser.prog, "--image anna.png --audio anna.wav --simulate 1,2,4")
     parser.description = "Says what a video would be and cost, from the headers of the files. Takes generate's flags."
     options = parser.parse_args(with_underscores(arguments))
     prompted = options.prompt is not None or options.prompt_schedule is not None

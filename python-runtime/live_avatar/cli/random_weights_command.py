@@ -24,7 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         "speed and memory without the published files. Its pictures are noise.",
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="new folder")
-    parser.add_argument("--preset", default="14b", metavar="NAME", help="14b (default), slice (4 of its layers), small")
+    parser.add_argument(
+        "--preset", default="14b", metavar="NAME", help="14b (default), slice (4 of its layers), medium, small, tiny"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="what is drawn depends on it (default 0)")
     outliers = "factor of a few outlier channels behind the norms, as trained models have them (default 1: none)"
     parser.add_argument("--outliers", type=float, default=1.0, metavar="FACTOR", help=outliers)

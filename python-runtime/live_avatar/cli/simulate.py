@@ -48,7 +48,7 @@ def add_simulate_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--simulate_turns",
         action="store_true",
-        help="blocks take turns evenly, instead of in rounds as the engine does",
+        help="only orders in which blocks take turns evenly (otherwise the better of these and rounds)",
     )
     group.add_argument("--simulate_picture", metavar="FILE", type=Path, help="draw the time line of the best to an SVG")
 

@@ -64,19 +64,25 @@ class Dispatch:
         else:
             self._ledger.failed(assignment, outcome.error or {})
 
-    def lost(self, worker: str, why: str, *, tried_again: bool = False) -> None:
+    def tried_again(self, worker: str, why: str) -> None:
+        """Whoever keeps the worker has begun its job once more himself. ``why`` is a clause without a full stop."""
+        assignment = self.busy.get(worker)
+        if assignment is not None:
+            self._tries[assignment.number] += 1
+            self._tell_again(assignment, f"{why}.")
+
+    def lost(self, worker: str, why: str) -> None:
         """The worker is gone, with or without a job. That job is tried once more, unless it was already.
 
         Args:
             why: a clause without a full stop.
-            tried_again: whoever lost the worker has had the job tried once more himself.
         """
         assignment = self.busy.pop(worker, None)
         if assignment is None:
             return
         if self._stopping:
             self._ledger.stopped(assignment.number)
-        elif not tried_again and self._may_try_again(assignment):
+        elif self._may_try_again(assignment):
             self._again(assignment, f"{why}.")
         else:
             fault = UserError(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from live_avatar.cli.farm_flags import FarmWishes
 from live_avatar.farm.dispatch import Dispatch
-from live_avatar.farm.local import LocalFarm, TellNews
+from live_avatar.farm.driver import Driver, Listener
+from live_avatar.farm.local import LocalExecutor
 from live_avatar.farm.places import Place, share_cards, share_cores
 from live_avatar.farm.render_jobs import LOG_FOLDER
 from live_avatar.threads import usable_cores
@@ -21,8 +22,7 @@ def run_farm(
     folder: Path,
     device: str,
     weights: Callable[[], str],
-    tell_news: TellNews,
-    tell: Callable[[str], None],
+    listener: Listener,
     should_stop: Callable[[], bool],
 ) -> None:
     """Do all jobs with the executor that is wished for.
@@ -35,31 +35,23 @@ def run_farm(
 
     Raises:
         Cancelled: stopped by the user.
-        UserError: see :class:`LocalFarm`, :class:`live_avatar.farm.ray_farm.RayFarm` and ``ray_cluster``.
+        UserError: no worker can begin; see :class:`Driver` and ``ray_cluster``.
     """
+    words = with_cards(arguments, wishes.gpus)
     if wishes.executor == "local":
         places = local_places(wishes, device)
         log_folder = folder / LOG_FOLDER
-        tell(f"Workers: {', '.join(place.name for place in places)}. Logs are in {log_folder}")
-        LocalFarm(places, with_cards(arguments, wishes.gpus), log_folder, tell_news, should_stop).run(dispatch)
+        listener.words(f"Workers: {', '.join(place.name for place in places)}. Logs are in {log_folder}")
+        Driver(LocalExecutor(places, words, log_folder), dispatch, listener, should_stop).run()
         return
     from live_avatar.farm.ray_cluster import choose_gpus, ray_cluster
-    from live_avatar.farm.ray_farm import RayFarm
+    from live_avatar.farm.ray_farm import RayExecutor
     from live_avatar.farm.shared_files import common_ground
 
     with ray_cluster(wishes.address) as ray, common_ground(folder, weights()) as ground:
         gpus = choose_gpus(ray, wishes.gpus, device)
-        RayFarm(
-            ray,
-            with_cards(arguments, wishes.gpus),
-            ground,
-            gpus=gpus,
-            cpus=wishes.cpus or 1,
-            workers=wishes.workers,
-            tell_news=tell_news,
-            tell=tell,
-            should_stop=should_stop,
-        ).run(dispatch)
+        executor = RayExecutor(ray, words, ground, gpus=gpus, cpus=wishes.cpus or 1, workers=wishes.workers)
+        Driver(executor, dispatch, listener, should_stop).run()
 
 
 def with_cards(arguments: Sequence[str], gpus: int | None) -> list[str]:

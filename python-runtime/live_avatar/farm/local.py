@@ -3,131 +3,107 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from live_avatar.batch import Assignment
-from live_avatar.errors import Cancelled, UserError
-from live_avatar.farm.dispatch import Dispatch
-from live_avatar.farm.local_process import Event, LocalProcess
-from live_avatar.farm.places import Place
+from live_avatar.errors import UserError
+from live_avatar.farm.driver import Ended, Event, Finished, Ready, Said
+from live_avatar.farm.local_process import LocalProcess, Message
+from live_avatar.farm.places import Place, worker_failed
 from live_avatar.farm.tasks import Outcome, Task
+from live_avatar.farm.trust import Trust
 
-TellNews = Callable[[Assignment, Mapping[str, Any]], None]
 _LOOK_SECONDS = 0.2
-# A worker that ends twice before it could do anything will do so again.
-_FALSE_STARTS = 2
 
 
-def task_of(assignment: Assignment) -> Task:
-    """An assignment as it travels."""
-    job = assignment.job
-    return Task(assignment.number, job.name, dict(job.flags), job.output, assignment.seed)
-
-
-class LocalFarm:
-    """Runs the jobs of a batch in processes of this machine.
+class LocalExecutor:
+    """Workers are processes of this machine, named after their places. See :class:`live_avatar.farm.driver.Executor`.
 
     Args:
         places: a worker for each.
         arguments: of the batch, spelled with underscores.
         log_folder: for what workers print besides.
-        tell_news: told of what a render says.
-        should_stop: asked all the time; then running jobs stop after their block.
     """
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        arguments: Sequence[str],
-        log_folder: Path,
-        tell_news: TellNews,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._places = {place.name: place for place in places}
+    def __init__(self, places: Sequence[Place], arguments: Sequence[str], log_folder: Path) -> None:
+        self._free = list(places)
         self._arguments, self._log_folder = arguments, log_folder
-        self._tell_news, self._should_stop = tell_news, should_stop
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._workers: dict[str, LocalProcess] = {}
-        self._false_starts: dict[str, int] = {}
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._taken: dict[str, tuple[Place, LocalProcess]] = {}
+        self._trust = Trust()
+        self._why = ""
 
-    def run(self, dispatch: Dispatch) -> None:
-        """Do all jobs. No process is left afterwards, however it ends.
+    def room(self) -> int:
+        """Places that are taken or can be."""
+        return len(self._free) + len(self._taken)
 
-        Raises:
-            Cancelled: stopped; what was running counts as stopped.
-            UserError: ``FARM_WORKER_FAILED`` when no worker can begin; what the ledger raises.
-        """
-        stopping = False
+    def no_room(self) -> UserError:
+        """``FARM_WORKER_FAILED``: no place is left where a worker can begin."""
+        return worker_failed(
+            f"{self._why}.", f"Look at the logs in {self._log_folder}, or run the batch with --executor inline."
+        )
+
+    def hire(self) -> str | None:
+        """Start a process at the first free place."""
+        if not self._free:
+            return None
+        place = self._free.pop(0)
+        log_file = self._log_folder / f"worker-{place.name.split()[0]}.log"
+        process = LocalProcess(place.name, self._arguments, place.environment, log_file, self._messages)
+        self._taken[place.name] = place, process
+        return place.name
+
+    def give(self, worker: str, task: Task) -> None:
+        """Send it."""
+        self._taken[worker][1].send("task", task.as_dict())
+
+    def stop(self, worker: str) -> None:
+        """Send the order."""
+        self._taken[worker][1].send("stop")
+
+    def dismiss(self, worker: str) -> None:
+        """Have it end. Its place is free when it has."""
+        self._taken[worker][1].leave()
+
+    def hear(self) -> Iterator[Event]:
+        """What the next message means, if one comes in time."""
         try:
-            while dispatch.running:
-                if not stopping:
-                    self._engage(dispatch)
-                self._hear(dispatch)
-                if not stopping and self._should_stop():
-                    stopping = True
-                    dispatch.stop()
-                    for worker in self._workers.values():
-                        worker.send("stop")
-        finally:
-            for worker in self._workers.values():
-                worker.leave()
-            for worker in self._workers.values():
-                worker.end()
-            dispatch.abandon()
-        if stopping:
-            raise Cancelled
-
-    def _engage(self, dispatch: Dispatch) -> None:
-        """Give idle workers work, and start as many more as there is work for."""
-        for worker in self._workers.values():
-            if (
-                worker.state == "ready"
-                and worker.name not in dispatch.busy
-                and (assignment := dispatch.give(worker.name))
-            ):
-                worker.send("task", task_of(assignment).as_dict())
-        coming = sum(worker.state == "starting" for worker in self._workers.values())
-        for name, place in self._places.items():
-            # One is started for the job at hand; the next one when that is taken.
-            if name in self._workers or coming >= dispatch.waiting(len(self._places)):
-                continue
-            if self._false_starts.get(name, 0) < _FALSE_STARTS:
-                log_file = self._log_folder / f"worker-{name.split()[0]}.log"
-                self._workers[name] = LocalProcess(name, self._arguments, place.environment, log_file, self._events)
-                coming += 1
-
-    def _hear(self, dispatch: Dispatch) -> None:
-        try:
-            worker, kind, values = self._events.get(timeout=_LOOK_SECONDS)
+            process, kind, values = self._messages.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             return
-        assignment = dispatch.busy.get(worker.name)
-        if kind == "ready":
-            worker.state = "ready"
-            self._false_starts.pop(worker.name, None)
-        elif kind == "news" and assignment is not None:
-            self._tell_news(assignment, values)
+        if kind == "ended":
+            yield from self._bury(process)
+        elif process.state == "leaving":
+            return
+        elif kind == "ready":
+            process.state = "ready"
+            yield Ready(process.name)
+        elif kind == "news":
+            yield Said(process.name, values)
         elif kind == "outcome":
             outcome = Outcome(**values)
-            dispatch.report(worker.name, outcome)
-            if outcome.spoiled:
-                worker.leave()
-        elif kind == "ended":
-            self._bury(worker, dispatch)
+            if outcome.card_lost:
+                self._trust.failed(process.name)
+                self._why = f"The card of worker {process.name} is lost"
+            elif outcome.state == "done":
+                self._trust.worked(process.name)
+            yield Finished(process.name, outcome)
 
-    def _bury(self, worker: LocalProcess, dispatch: Dispatch) -> None:
-        why = worker.end_words()
-        if worker.state == "starting":
-            self._false_starts[worker.name] = self._false_starts.get(worker.name, 0) + 1
-        del self._workers[worker.name]
-        dispatch.lost(worker.name, why)
-        given_up = sum(count >= _FALSE_STARTS for count in self._false_starts.values())
-        if given_up == len(self._places):
-            raise UserError(
-                "FARM_WORKER_FAILED",
-                "No worker can begin.",
-                f"{why}.",
-                f"Look at the logs in {self._log_folder}, or run the batch with --executor inline.",
-            )
+    def close(self) -> None:
+        """End all, first together and then one by one."""
+        for _, process in self._taken.values():
+            process.leave()
+        for _, process in self._taken.values():
+            process.end()
+
+    def _bury(self, process: LocalProcess) -> Iterator[Event]:
+        place, _ = self._taken.pop(process.name)
+        why = process.end_words()
+        if process.state == "starting":
+            self._trust.failed(place.name)
+            self._why = why
+        if not self._trust.given_up(place.name):
+            # Behind the others: the next job had better not meet the same trouble.
+            self._free.append(place)
+        if process.state != "leaving":
+            yield Ended(process.name, why)

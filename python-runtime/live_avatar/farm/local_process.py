@@ -18,11 +18,11 @@ from live_avatar.distributed.launch import python_path
 
 _END_SECONDS = 5.0
 _LAST_BYTES = 4096
-Event = tuple["LocalProcess", str, dict[str, Any]]
+Message = tuple["LocalProcess", str, dict[str, Any]]
 
 
 class LocalProcess:
-    """Starts it at once; what it says goes to ``events`` as (this, kind, values), its end as kind ``ended``.
+    """Starts it at once; what it says goes to ``messages`` as (this, kind, values), its end as kind ``ended``.
 
     Args:
         name: of the worker, for people.
@@ -37,7 +37,7 @@ class LocalProcess:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         log_file: Path,
-        events: queue.SimpleQueue[Event],
+        messages: queue.SimpleQueue[Message],
     ) -> None:
         self.name = name
         self.state: Literal["starting", "ready", "leaving"] = "starting"
@@ -59,7 +59,7 @@ class LocalProcess:
                 start_new_session=os.name == "posix",
                 creationflags=flags,
             )
-        threading.Thread(target=self._listen, args=(events,), name=f"worker {name}", daemon=True).start()
+        threading.Thread(target=self._listen, args=(messages,), name=f"worker {name}", daemon=True).start()
 
     def send(self, kind: str, values: Mapping[str, Any] | None = None) -> None:
         """Send an order. That it cannot hear any more is told by its end."""
@@ -96,12 +96,12 @@ class LocalProcess:
         except OSError:
             return []
 
-    def _listen(self, events: queue.SimpleQueue[Event]) -> None:
+    def _listen(self, messages: queue.SimpleQueue[Message]) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
                 # A process that is killed may leave half a line.
                 with contextlib.suppress(ValueError):
                     message = json.loads(line)
-                    events.put((self, message["kind"], message["values"]))
-        events.put((self, "ended", {}))
+                    messages.put((self, message["kind"], message["values"]))
+        messages.put((self, "ended", {}))

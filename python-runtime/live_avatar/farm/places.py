@@ -25,6 +25,11 @@ class Place:
     environment: Mapping[str, str]
 
 
+def visible_cards() -> str:
+    """The cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; empty if it says nothing."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
 def share_cards(cards: int, gpus: int, workers: int | None, environ: Mapping[str, str] = os.environ) -> list[Place]:
     """A place for every ``gpus`` cards.
 
@@ -66,3 +71,8 @@ def no_room(why: str) -> UserError:
         "Give a job fewer cards or processors (--gpus_per_job, --cpus_per_job), or use another machine.",
         field="gpus_per_job",
     )
+
+
+def worker_failed(why: str, hint: str) -> UserError:
+    """No worker is left, and none can begin."""
+    return UserError("FARM_WORKER_FAILED", "No worker can begin.", why, hint)

@@ -64,7 +64,9 @@ def ray_cluster(address: str | None) -> Iterator[Any]:
                 signal.signal(number, handler)
             yield ray
         finally:
-            ray.shutdown()
+            # There it prints what it has held back, from this thread.
+            with redirect_stdout(sys.stderr):
+                ray.shutdown()
 
 
 def _knock(address: str | None) -> None:
@@ -82,12 +84,12 @@ def choose_gpus(ray: Any, wished: int | None, device: str) -> int:
     """Cards of a job: what is wished, else one if the cluster has cards and they are not forbidden."""
     if wished is not None:
         return wished
-    return int(device != "cpu" and any(node.get("GPU", 0) >= 1 for node in node_resources(ray)))
+    return int(device != "cpu" and any(node.get("GPU", 0) >= 1 for node in nodes_there(ray).values()))
 
 
-def node_resources(ray: Any) -> list[Mapping[str, float]]:
-    """What each machine that is there offers in all: ``CPU``, ``GPU`` …"""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def nodes_there(ray: Any) -> dict[str, Mapping[str, float]]:
+    """What each machine that is there offers in all (``CPU``, ``GPU`` …), by Ray's name of it."""
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
 
 
 def room(nodes: Iterable[Mapping[str, float]], gpus: int, cpus: int) -> int:

@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from live_avatar.errors import UserError
+from live_avatar.farm.places import visible_cards
 from live_avatar.farm.shared_files import SAME_PLACE, Ground, check_weights, differs, stand_on
 from live_avatar.farm.tasks import Outcome, Task
 
 _PATIENCE_SECONDS = 5.0
+# The last of the news of a job.
+IDLE: Mapping[str, Any] = {"kind": "worker_idle"}
 
 
 class RayWorker:
@@ -43,20 +46,19 @@ class RayWorker:
             self._fault = differs(f"It cannot read {error.filename}: {error.strerror}", SAME_PLACE)
 
     def hello(self) -> dict[str, Any]:
-        """Where it is: host, process, cards; and the fault for which it cannot work, or ``None``."""
+        """Where it is: host, Ray's name of it, process, cards; and the fault for which it cannot work, or ``None``."""
         fault = None if self._fault is None else self._fault.as_dict()
-        cards = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        return {"host": platform.node(), "pid": os.getpid(), "cards": cards, "fault": fault}
+        return {"host": platform.node(), "node": _node(), "pid": os.getpid(), "cards": visible_cards(), "fault": fault}
 
     def render(self, task: dict[str, Any]) -> dict[str, Any]:
         """Do a :class:`Task`; returns an :class:`Outcome`, both as JSON."""
-        if self._fault is not None:
-            return Outcome("failed", error=self._fault.as_dict()).as_dict()
-        again, self._again = self._again, False
-        outcome = self._renderer.render(Task(**task), node=_node(), again=again)
-        # Lets a waiting call of news return at once.
-        self._news.put({"kind": "worker_idle"})
-        return outcome.as_dict()
+        try:
+            if self._fault is not None:
+                return Outcome("failed", error=self._fault.as_dict()).as_dict()
+            again, self._again = self._again, False
+            return self._renderer.render(Task(**task), node=_node(), again=again).as_dict()
+        finally:
+            self._news.put(IDLE)
 
     def news(self) -> list[Mapping[str, Any]]:
         """What renders have said since; waits for the first."""

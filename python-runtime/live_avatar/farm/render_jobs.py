@@ -15,6 +15,7 @@ from live_avatar.cli.batch_jobs import JobFlags, SharedModel, make_batch_parser
 from live_avatar.cli.console import Console
 from live_avatar.cli.request import read_model_options
 from live_avatar.errors import Cancelled, UserError
+from live_avatar.farm.places import visible_cards
 from live_avatar.farm.tasks import News, Outcome, Task
 
 LOG_FOLDER = "batch_logs"
@@ -64,7 +65,7 @@ class JobRenderer:
 
     def render(self, task: Task, **place: object) -> Outcome:
         """Do a job. Whatever goes wrong is in the outcome. What is known of the ``place`` is told first."""
-        self._tell({"kind": "worker", "host": platform.node(), "pid": os.getpid(), **place})
+        self._tell({"kind": "worker", "host": platform.node(), "pid": os.getpid(), "cards": visible_cards(), **place})
         try:
             request = self._flags.request(BatchJob(task.name, task.flags, task.output))
             log_file = log_path(self._folder, request.job.output or Path(task.name))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from live_avatar.batch import Assignment
+
 News = Callable[[Mapping[str, Any]], None]
-# After these the process cannot use its card any more; another one can.
-_SPOILING = frozenset(("DEVICE_LOST", "RANK_LOST", "RANK_HUNG"))
+# After these the process cannot use its card any more, or never could use its machine; another one can.
+_SPOILING = frozenset(("DEVICE_LOST", "RANK_LOST", "RANK_HUNG", "FARM_NODE_DIFFERS"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,12 @@ class Task:
     flags: Mapping[str, str]
     output: str | None
     seed: int | None
+
+    @classmethod
+    def of(cls, assignment: Assignment) -> Task:
+        """An assignment as it travels."""
+        job = assignment.job
+        return cls(assignment.number, job.name, dict(job.flags), job.output, assignment.seed)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -50,6 +58,11 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+    @property
+    def card_lost(self) -> bool:
+        """Whether the card is to blame."""
+        return self.error is not None and self.error.get("code") == "DEVICE_LOST"
 
     @property
     def spoiled(self) -> bool:
