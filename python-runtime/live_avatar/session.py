@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,84 +11,19 @@ from torch import Tensor
 from live_avatar.denoiser import Denoiser
 from live_avatar.errors import Cancelled
 from live_avatar.flights import BlockOrder, FlightRules, Flights
-from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
-from live_avatar.model.rope import RotaryRounding
+from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
 from live_avatar.noise import reference_frame
-from live_avatar.sampler import Schedule
+from live_avatar.saved_session import SavedSession as SavedSession  # known by this place too
+from live_avatar.saved_session import SlicedTensor
+from live_avatar.session_inputs import Conditions as Conditions
+from live_avatar.session_inputs import Draws as Draws
+from live_avatar.session_inputs import SessionSettings as SessionSettings
 from live_avatar.take_passes import LocalPasses, PassItem, PassSettings, TakePasses
 from live_avatar.vae.block_decoder import BlockDecoder
 from live_avatar.vae.frame_copies import PendingFrames
-from live_avatar.vae.timeline import DecoderState
 
 # Motion latents fed through the decoder before the first block, their pictures unseen (spec 8.2).
 PRIMING_LATENTS = 7
-
-
-class Draws(Protocol):
-    """Source of random numbers of a take."""
-
-    def clip_noise(self, clip: int, channels: int, shape: LatentShape) -> Tensor:
-        """float32 [channels, latent frames per clip, h8, w8]."""
-
-    def reference_ahead(self, block: int, step: int) -> int:
-        """Latent frames that the reference stands ahead of the block, 4..30."""
-
-
-@dataclass(slots=True)
-class Conditions:
-    """What a session is conditioned on; sources are asked block by block, so nothing grows with the length.
-
-    Attributes:
-        reference: normalised latent of the portrait [1, 16, 1, h8, w8].
-        motion: motion latents [1, 16, T, h8, w8], oldest first.
-        prompt: text that holds at a block.
-        context: text encoder output [L, text_dim] of a prompt.
-        audio: speech features [actors, layers, A, 12] of a block.
-        pose: pose latents [1, 16, 3, h8, w8] of a block, or None.
-        routing: where each speaker's audio acts, [actors, 3N, 1] (``routing_weights``), or None for one speaker.
-        primed: decoder state after the motion latents, if it is there already.
-    """
-
-    reference: Tensor
-    motion: Tensor
-    prompt: Callable[[int], str]
-    context: Callable[[str], Tensor]
-    audio: Callable[[int], Tensor]
-    pose: Callable[[int], Tensor] | None = None
-    routing: Tensor | None = None
-    primed: DecoderState | None = None
-
-
-@dataclass(slots=True)
-class SessionSettings:
-    """Sizes and schedule of a session."""
-
-    shape: LatentShape
-    schedule: Schedule
-    rotary_rounding: RotaryRounding = "float16"
-    cache_dtype: torch.dtype | None = None
-    # The reference is replaced by the first generated latent when this clip begins (spec 8.2); None: never.
-    anchor_clip: int | None = 1
-    # All steps in one pass, each at another block: the same numbers, more work at once, later pictures.
-    packed: bool = False
-    # No block from this one on is begun ahead of its turn.
-    blocks: int | None = None
-
-
-@dataclass(slots=True)
-class SavedSession:
-    """A session as plain tensors and integers; restoring it continues bit for bit.
-
-    Attributes:
-        flight_steps: next step of every block that is begun and not made, the first of them ``block``; their number
-            for a block that has taken all.
-    """
-
-    tensors: dict[str, Tensor]
-    block: int
-    prefilled_prompt: str
-    anchored: bool = field(default=False)
-    flight_steps: tuple[int, ...] = ()
 
 
 class Session:
@@ -224,12 +157,18 @@ class Session:
         """Snapshot of the state between two blocks. The tensors are the live ones: write them before going on."""
         if self._prefilled_prompt is None:
             raise ValueError("a session has no state before its first block")
-        tensors = {f"cache.{name}": tensor for name, tensor in self.passes.cache_tensors().items()}
+        tensors: dict[str, Tensor] = {}
+        slices: dict[str, SlicedTensor] = {}
+        for name, part in self.passes.cache_tensors().items():
+            if isinstance(part, SlicedTensor):
+                slices[f"cache.{name}"] = part
+            else:
+                tensors[f"cache.{name}"] = part
         tensors |= {f"decoder.{name}": tensor for name, tensor in self._decoder_state.tensors().items()}
         steps = self._flights.steps
         tensors |= {f"flight.{index}": self.passes.latents(self.block + index) for index in range(len(steps))}
         tensors["reference"] = self.reference
-        return SavedSession(tensors, self.block, self._prefilled_prompt, self._anchored, steps)
+        return SavedSession(tensors, self.block, self._prefilled_prompt, self._anchored, steps, slices)
 
     @property
     def state_bytes(self) -> int:

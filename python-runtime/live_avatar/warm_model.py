@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from live_avatar.compute_wishes import ComputeWishes, limit_of
-from live_avatar.events import BlockEvent, ClipEvent, EventSink, RenderEvent, StateEvent, WarningEvent
-from live_avatar.geometry import BLOCK_FRAMES
+from live_avatar.events import EventSink, WarningEvent
 from live_avatar.machine import Machine
 from live_avatar.planner import Plan, card_for, plan
+from live_avatar.render_tally import RenderTally
 
 if TYPE_CHECKING:
     from live_avatar.compute_plan import ComputePlan
     from live_avatar.distributed.team import Formation
+    from live_avatar.distributed.team_ladder import TeamLadder
     from live_avatar.distributed.team_plan import TeamPlan
     from live_avatar.fast.ladder import Descent
     from live_avatar.fast.rungs import Card, Rung
@@ -127,8 +128,8 @@ class WarmModel:
     ) -> RenderResult:
         """Render ``job`` as ``chosen`` says, loading what it needs.
 
-        When the card runs out of memory the render goes on from its last saved state in the next way that needs less,
-        and a warning says so.
+        When a card runs out of memory the render goes on from its last saved state in the next way that needs less
+        of it, and a warning says so.
 
         Raises:
             Cancelled, UserError: see :func:`live_avatar.render.render`; ``OUT_OF_MEMORY`` when no way is left, and
@@ -136,7 +137,7 @@ class WarmModel:
         """
         from live_avatar.render import render
 
-        tally = _Tally(on_event)
+        tally = RenderTally(on_event)
 
         def act(pipeline: Pipeline) -> RenderResult:
             tally.begin()
@@ -154,22 +155,49 @@ class WarmModel:
     def _rescued(
         self, chosen: Plan | None, wishes: ComputeWishes, on_event: EventSink, act: Callable[[Pipeline], _Result]
     ) -> _Result:
-        from live_avatar.fast.card import apply_memory_limit, usable_bytes
+        """Have the weights in memory and ``act``, with less on a card as often as it runs out of memory.
+
+        Raises:
+            UserError: ``OUT_OF_MEMORY``, ``RANK_OUT_OF_MEMORY``: no way is left; ``DEVICE_LOST``.
+        """
+        from live_avatar.fast.card import apply_memory_limit
+        from live_avatar.fast.out_of_memory import fault_of, out_of_memory
+        from live_avatar.numerics import choose_device
+
+        apply_memory_limit(choose_device(self.options.device), limit_of(wishes))
+        team = None if chosen is None else chosen.team
+        accepted = frozenset() if chosen is None else chosen.accepted_numerics
+
+        def accepting(pipeline: Pipeline) -> _Result:
+            pipeline.accepted_weights = frozenset(map(pipeline.identity.fingerprint, accepted))
+            return act(pipeline)
+
+        try:
+            if team is not None and team.ladder is not None:
+                return self._rescued_team(team, team.ladder, wishes, on_event, accepting)
+            return self._rescued_alone(chosen, wishes, on_event, accepting)
+        except RuntimeError as error:
+            if fault_of(error) != "memory":
+                raise
+            raise out_of_memory(error) from error
+
+    def _rescued_alone(
+        self, chosen: Plan | None, wishes: ComputeWishes, on_event: EventSink, act: Callable[[Pipeline], _Result]
+    ) -> _Result:
+        """As :meth:`_rescued`, on one card; also for ranks that have nothing to plan."""
+        from live_avatar.fast.card import usable_bytes
         from live_avatar.fast.ladder import OutOfMemoryLadder
-        from live_avatar.fast.out_of_memory import fault_of, out_of_memory, survive_out_of_memory
+        from live_avatar.fast.out_of_memory import survive_out_of_memory
         from live_avatar.numerics import choose_device
 
         device, limit = choose_device(self.options.device), limit_of(wishes)
-        apply_memory_limit(device, limit)
         on_card = None if chosen is None else chosen.on_card
-        accepted = frozenset() if chosen is None else chosen.accepted_numerics
         ladder: OutOfMemoryLadder | _NoWayDown = _NoWayDown()
         if on_card is not None:
             ladder = OutOfMemoryLadder(on_card.take, on_card.card, on_card.wishes)
 
         def run(compute: ComputePlan) -> _Result:
             pipeline = self._prepared(compute, None if chosen is None else chosen.team, wishes, on_event)
-            pipeline.accepted_weights = frozenset(map(pipeline.identity.fingerprint, accepted))
             if on_card is not None:
                 self._host_held = on_card.with_plan(compute).memory.pinned
             return act(pipeline)
@@ -180,19 +208,38 @@ class WarmModel:
                 self._lesson = _Lesson(on_card.card.free, room)
             on_event(WarningEvent(*descent.warning()))
 
-        try:
-            return survive_out_of_memory(
-                run,
-                self.compute_of(chosen, wishes),
-                ladder,
-                release=self.drop,
-                tell=tell,
-                free=lambda: usable_bytes(device, limit) if device.type == "cuda" else None,
-            )
-        except RuntimeError as error:
-            if fault_of(error) != "memory":
-                raise
-            raise out_of_memory(error) from error
+        return survive_out_of_memory(
+            run,
+            self.compute_of(chosen, wishes),
+            ladder,
+            release=self.drop,
+            tell=tell,
+            free=lambda: usable_bytes(device, limit) if device.type == "cuda" else None,
+        )
+
+    def _rescued_team(
+        self,
+        team: TeamPlan,
+        ladder: TeamLadder,
+        wishes: ComputeWishes,
+        on_event: EventSink,
+        act: Callable[[Pipeline], _Result],
+    ) -> _Result:
+        """As :meth:`_rescued`, on the cards of a team."""
+        from live_avatar.distributed.team_rescue import free_on_cards, survive_rank_out_of_memory
+
+        def run(team: TeamPlan) -> _Result:
+            assert team.lead is not None
+            return act(self._prepared(team.lead, team, wishes, on_event))
+
+        return survive_rank_out_of_memory(
+            run,
+            team,
+            ladder,
+            release=self.drop,
+            tell=lambda descent: on_event(WarningEvent(*descent.warning())),
+            free=lambda team: free_on_cards(team, limit_of(wishes)),
+        )
 
     def compute_of(self, chosen: Plan | None, wishes: ComputeWishes) -> ComputePlan:
         """What the networks are told under a plan; the plain engine is chosen here, where torch knows the processor."""
@@ -219,11 +266,15 @@ class WarmModel:
         from live_avatar.fast.out_of_memory import return_device_memory
         from live_avatar.fast.weight_cache import CacheSettings
 
-        formation = None if team is None else self._formation(team, compute, wishes)
+        formation: Formation | None = None
+        cache = CacheSettings.parse(wishes.weight_cache)
+        options = replace(self.options, plan=compute, weight_cache=cache)
+        if team is not None:
+            from live_avatar.distributed.team_pipeline import formation_of
+
+            formation = formation_of(team, options, limit_of(wishes))
         pipeline = self.pipeline
-        if pipeline is not None and self._serves(pipeline, compute, formation):
-            if pipeline.plan != compute:
-                pipeline.replan(compute)
+        if pipeline is not None and self._adapted(pipeline, compute, formation):
             return pipeline
         # Both at once might not fit.
         pipeline = None
@@ -237,39 +288,29 @@ class WarmModel:
         else:
             from live_avatar.pipeline import Pipeline
 
-            cache = CacheSettings.parse(wishes.weight_cache)
-            pipeline = Pipeline.load(replace(self.options, plan=compute, weight_cache=cache), on_event)
+            pipeline = Pipeline.load(options, on_event)
         self.pipeline, self._team = pipeline, team
         self.load_seconds = time.monotonic() - started
         return pipeline
 
-    def _serves(self, pipeline: Pipeline, compute: ComputePlan, formation: Formation | None) -> bool:
-        """Whether what is in memory can do it, perhaps put together anew; a team is kept as it is, or not at all."""
+    def _adapted(self, pipeline: Pipeline, compute: ComputePlan, formation: Formation | None) -> bool:
+        """Have what is in memory do it, perhaps put together anew; of a team only the order of blocks may change.
+
+        Returns:
+            Whether its weights serve for that.
+        """
         if formation is None:
-            return self._team is None and pipeline.plan.loading == compute.loading
+            if self._team is not None or pipeline.plan.loading != compute.loading:
+                return False
+            if pipeline.plan != compute:
+                pipeline.replan(compute)
+            return True
         from live_avatar.distributed.team_pipeline import TeamPipeline
 
-        return isinstance(pipeline, TeamPipeline) and replace(pipeline.formation, transport="auto") == formation
-
-    def _formation(self, team: TeamPlan, compute: ComputePlan, wishes: ComputeWishes) -> Formation:
-        from live_avatar.distributed.orders import RankModel
-        from live_avatar.distributed.team import Formation
-        from live_avatar.fast.weight_cache import CacheSettings
-
-        cache, limit = CacheSettings.parse(wishes.weight_cache), limit_of(wishes)
-        options = self.options
-        models = tuple(
-            RankModel(
-                options.ckpt_dir,
-                options.lora,
-                device,
-                compute if team.plans is None else team.plans[rank],
-                cache,
-                limit,
-            )
-            for rank, device in enumerate(team.devices)
-        )
-        return Formation(team.cut, models, "auto", team.order.room, team.order.ahead)
+        if not isinstance(pipeline, TeamPipeline) or not pipeline.serves(formation):
+            return False
+        pipeline.reorder(formation)
+        return True
 
 
 class _NoWayDown:
@@ -280,49 +321,3 @@ class _NoWayDown:
 
     def descent(self, failed: ComputePlan, rung: Rung, why: str) -> Descent:
         raise NotImplementedError
-
-
-class _Tally:
-    """Adds up what several runs over one job did. Passes their events on."""
-
-    def __init__(self, on_event: EventSink) -> None:
-        self._on_event = on_event
-        self._started = time.monotonic()
-        self._warnings: list[tuple[str, str]] = []
-        self._runs = 0
-        self._blocks = 0
-        self._reused = 0
-        self._state_seconds = 0.0
-
-    def begin(self) -> None:
-        """Another run begins."""
-        self._runs += 1
-
-    def observe(self, event: RenderEvent) -> None:
-        match event:
-            case WarningEvent("PRECISION_LOWERED" | "MEMORY_STEPPED_DOWN"):
-                self._warnings.append((event.code, event.text))
-            case WarningEvent("NUMBERS_CHANGED") if self._warnings:
-                # The step down has told it already.
-                return
-            case BlockEvent():
-                self._blocks += 1
-            case ClipEvent() if event.reused and self._runs == 1:
-                self._reused += 1
-            case StateEvent():
-                self._state_seconds += event.seconds
-        self._on_event(event)
-
-    def whole(self, last: RenderResult) -> RenderResult:
-        """The result of all runs, of which ``last`` is the last one's."""
-        if self._runs <= 1:
-            return replace(last, warnings=(*self._warnings, *last.warnings))
-        own = [(code, text) for code, text in last.warnings if code != "NUMBERS_CHANGED"]
-        return replace(
-            last,
-            seconds=time.monotonic() - self._started,
-            reused_clips=self._reused,
-            generated_frames=self._blocks * BLOCK_FRAMES,
-            state_seconds=self._state_seconds,
-            warnings=(*self._warnings, *own),
-        )

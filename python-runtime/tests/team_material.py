@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from live_avatar.noise import SeededDraws
 from live_avatar.numerics import choose_plan
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.sampler import make_schedule
+from live_avatar.saved_session import SlicedTensor
 from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
 from live_avatar.take import Precision
 from live_avatar.take_passes import PassSettings
@@ -118,7 +120,8 @@ def team_session(team: Team, denoiser: Denoiser, **changes: Any) -> Session:
     settings, conditions = take_settings(denoiser.device, **changes)
     given = PassSettings(settings.shape, settings.schedule, settings.rotary_rounding, settings.cache_dtype)
     passes = team.new_passes(denoiser, given)
-    return Session(denoiser, PlainDecoder(vae_on(denoiser.device)), settings, conditions, SeededDraws(7), passes)
+    decoder, draws = PlainDecoder(vae_on(denoiser.device)), SeededDraws(7)
+    return Session(denoiser, decoder, settings, conditions, draws, passes, team.formation.order)
 
 
 def pictures(session: Session, blocks: int) -> list[Tensor]:
@@ -128,5 +131,21 @@ def pictures(session: Session, blocks: int) -> list[Tensor]:
 
 def kept(saved: SavedSession) -> SavedSession:
     """What a file would keep: the live tensors go on changing."""
-    tensors = {name: tensor.clone() for name, tensor in saved.tensors.items()}
+    tensors = {name: _whole(sliced) for name, sliced in saved.slices.items()}
+    tensors |= {name: tensor.clone() for name, tensor in saved.tensors.items()}
     return SavedSession(tensors, saved.block, saved.prefilled_prompt, saved.anchored, saved.flight_steps)
+
+
+def _whole(sliced: SlicedTensor) -> Tensor:
+    with closing(sliced.slices()) as slices:
+        return torch.cat([part.reshape(-1) for part in slices]).view(sliced.shape)
+
+
+def followers() -> list[psutil.Process]:
+    """Followers of this process; tests before in the same process may have left children of other kinds."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE and any("follower" in word for word in child.cmdline()):
+                found.append(child)
+    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -13,16 +15,20 @@ import torch
 from torch import Tensor
 
 from live_avatar.denoiser import Denoiser
-from live_avatar.distributed.cut import whole
+from live_avatar.distributed.cut import Cut, cut_balanced, cut_by_layers, cut_by_steps, whole
 from live_avatar.distributed.team import Formation, Team
 from live_avatar.distributed.team_pipeline import TeamPipeline
+from live_avatar.distributed.turn_flights import TurnFlights, blocks_in_turns
 from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, StageEvent
+from live_avatar.flights import Flights
 from live_avatar.noise import SeededDraws
 from live_avatar.session import SavedSession, Session
+from live_avatar.state_store import StateStore
 from live_avatar.vae.frame_copies import Frame
 from tests.team_material import (
     CUTS,
+    followers,
     kept,
     load_lead,
     model_of_rank,
@@ -78,6 +84,21 @@ def test_a_team_makes_the_pictures_of_one_process(name: str, alone: Denoiser, wa
     assert not any(map(psutil.pid_exists, processes))
 
 
+@pytest.mark.parametrize(
+    ("cut", "steps"), [(cut_by_layers(2, [0, 1, 2, 2, 1]), 2), (cut_balanced(4, 6, [0, 4, 3, 4, 3, 4, 3, 3]), 4)]
+)
+def test_five_and_eight_ranks_one_of_which_only_decodes(cut: Cut, steps: int, alone: Denoiser) -> None:
+    wanted = pictures(single_session(alone, steps=steps), 4)
+    with team_of(cut, gap=cut.ranks) as (team, denoiser):
+        session = team_session(team, denoiser, steps=steps)
+        assert same(pictures(session, 3), wanted[:3])
+        state = kept(session.save())
+        assert same(pictures(session, 1), wanted[3:])
+    single = single_session(alone, steps=steps)
+    single.restore(state)
+    assert same(pictures(single, 1), wanted[3:])
+
+
 def test_a_state_of_four_ranks_is_continued_by_two(wanted: list[Tensor]) -> None:
     with team_of(CUTS["4 by layers"]) as (team, denoiser):
         state = saved_in(team_session(team, denoiser))
@@ -85,6 +106,85 @@ def test_a_state_of_four_ranks_is_continued_by_two(wanted: list[Tensor]) -> None
         session = team_session(team, denoiser)
         session.restore(state)
         assert same(pictures(session, BLOCKS - SAVED_AFTER), wanted[SAVED_AFTER:])
+
+
+@pytest.mark.parametrize(
+    ("cut", "gap"),
+    [
+        (cut_by_layers(4, [3, 3]), 3),
+        (cut_by_layers(4, [1, 2, 3]), 4),
+        (cut_by_steps(6, [2, 2]), 1),
+        (cut_balanced(4, 6, [7, 9, 8]), 3),
+    ],
+    ids=lambda value: value.words() if isinstance(value, Cut) else f"gap {value}",
+)
+def test_turns_make_the_pictures_of_one_process(cut: Cut, gap: int, alone: Denoiser) -> None:
+    """Across the anchor and a new prompt, by a state of blocks in flight, and after one in the other order."""
+    single = single_session(alone, steps=4)
+    wanted = pictures(single, BLOCKS)
+    with team_of(cut) as (team, denoiser):
+        rounds = team.formation
+        team.reorder(replace(rounds, gap=gap))
+        assert team.formation.flights == blocks_in_turns(4, gap)
+        session = team_session(team, denoiser, steps=4)
+        assert isinstance(session._flights, TurnFlights)
+        assert same(pictures(session, SAVED_AFTER), wanted[:SAVED_AFTER])
+        state = kept(session.save())
+        assert state.flight_steps
+        assert same(pictures(session, BLOCKS - SAVED_AFTER), wanted[SAVED_AFTER:])
+        team.reorder(rounds)
+        session = team_session(team, denoiser, steps=4)
+        assert isinstance(session._flights, Flights)
+        session.restore(state)
+        assert same(pictures(session, 1), wanted[SAVED_AFTER : SAVED_AFTER + 1])
+        state = kept(session.save())
+        team.reorder(replace(rounds, gap=gap))
+        session = team_session(team, denoiser, steps=4)
+        session.restore(state)
+        assert same(pictures(session, BLOCKS - SAVED_AFTER - 1), wanted[SAVED_AFTER + 1 :])
+    single = single_session(alone, steps=4)
+    single.restore(state)
+    assert same(pictures(single, BLOCKS - SAVED_AFTER - 1), wanted[SAVED_AFTER + 1 :])
+
+
+@pytest.mark.parametrize("name", ["3 by layers, uneven", "4 by steps, balanced", "2, the lead decodes only"])
+def test_a_state_is_written_slice_by_slice(name: str, tmp_path: Path, wanted: list[Tensor]) -> None:
+    """The file is that of the whole, and a take whose state could not be written goes on."""
+    with team_of(CUTS[name]) as (team, denoiser):
+        session = team_session(team, denoiser)
+        pictures(session, SAVED_AFTER)
+        saved = session.save()
+        assert {"cache.key", "cache.value", "cache.reference_key"} == saved.slices.keys()
+        given_up = saved.slices["cache.value"].slices()
+        next(given_up)
+        given_up.close()
+        in_slices = write_state_of(saved, tmp_path / "slices")
+        whole_at_once = write_state_of(kept(session.save()), tmp_path / "whole")
+        assert in_slices.read_bytes() == whole_at_once.read_bytes()
+        assert same(pictures(session, BLOCKS - SAVED_AFTER), wanted[SAVED_AFTER:])
+        session = team_session(team, denoiser)
+        store = StateStore(tmp_path / "slices")
+        state = store.find(["content"], 1)
+        assert state is not None
+        session.restore(store.load(state))
+        assert same(pictures(session, 2), wanted[SAVED_AFTER : SAVED_AFTER + 2])
+
+
+def write_state_of(saved: SavedSession, folder: Path) -> Path:
+    folder.mkdir()
+    return StateStore(folder).save(saved, 1, "content").path
+
+
+def test_a_state_that_its_ranks_cannot_give_is_none(tmp_path: Path) -> None:
+    with team_of(CUTS["2 by layers"]) as (team, denoiser):
+        session = team_session(team, denoiser)
+        pictures(session, 1)
+        saved = session.save()
+        psutil.Process(team.crew.processes()[0]).kill()
+        with pytest.raises(UserError) as caught:
+            write_state_of(saved, tmp_path / "states")
+        assert caught.value.code == "RANK_LOST"
+        assert list((tmp_path / "states").iterdir()) == []
 
 
 def test_a_team_of_one_needs_no_other_process(wanted: list[Tensor]) -> None:
@@ -183,13 +283,20 @@ def test_a_pipeline_puts_up_another_team_when_one_was_lost(alone: Denoiser) -> N
         single = single_session(alone)
         wanted = [single.decode_frames(single.denoise_block()).take() for _ in range(3)]
         assert np.array_equal(pipeline_pictures(pipeline, 3), wanted)
-        (follower,) = psutil.Process().children()
+        # Its blocks may come in another order; anything else needs another team.
+        in_turns = replace(formation, gap=3, room=2)
+        assert pipeline.serves(in_turns)
+        assert not pipeline.serves(replace(in_turns, cut=CUTS["2 by steps"]))
+        pipeline.reorder(in_turns)
+        assert np.array_equal(pipeline_pictures(pipeline, 3), wanted)
+        (follower,) = followers()
         follower.kill()
         with pytest.raises(UserError) as caught:
             pipeline_pictures(pipeline, 3)
         assert caught.value.code == "RANK_LOST"
         assert np.array_equal(pipeline_pictures(pipeline, 3), wanted)
+        assert pipeline.formation.gap == 3
         assert [(rank.rank, rank.device) for rank in pipeline.ranks()] == [(1, "cpu")]
     finally:
         pipeline.close()
-    assert psutil.Process().children() == []
+    assert followers() == []

@@ -165,7 +165,7 @@ def test_what_a_follower_says_of_itself(error: Exception, fault: str) -> None:
 
 
 def test_a_follower_that_cannot_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("live_avatar.distributed.launch._command", lambda: ["false"])
+    monkeypatch.setattr("live_avatar.distributed.launch._command", lambda *_: ["false"])
     crew = Crew(cut_by_layers(2, [3, 3]), {LEAD: "cpu", 1: "cpu"})
     with pytest.raises(UserError, match=r"Rank 1 .*status 1") as caught:
         crew.start_here()

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import sys
+import weakref
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from live_avatar.errors import UserError
-from live_avatar.session import SavedSession
+from live_avatar.saved_session import SavedSession, SlicedTensor
+from live_avatar.state_file import StateImage, write_state
 from live_avatar.state_store import StateStore
 
 HASHES = [f"{index:064x}" for index in range(9)]
@@ -51,6 +56,36 @@ def test_round_trip_keeps_every_bit_and_the_memory_order(tmp_path: Path) -> None
         assert torch.equal(loaded.tensors[name], tensor)
     for name in ("decoder.a", "decoder.b", "cache.key"):
         assert loaded.tensors[name].stride() == saved.tensors[name].stride()
+
+
+def test_what_comes_in_slices_makes_the_same_file(tmp_path: Path) -> None:
+    saved = session()
+    whole = saved.tensors["cache.key"]
+    alive: list[weakref.ref[Tensor]] = []
+    most: list[int] = []
+
+    def slices(step: int) -> Generator[Tensor]:
+        for place in range(0, len(whole), step):
+            part = whole[place : place + step].clone()
+            alive.append(weakref.ref(part))
+            yield part
+            del part
+            most.append(sum(reference() is not None for reference in alive))
+
+    sliced = {"cache.key": SlicedTensor(tuple(whole.shape), whole.dtype, lambda: slices(1))}
+    rest = {name: tensor for name, tensor in saved.tensors.items() if name not in sliced}
+    in_slices = replace(saved, tensors=rest, slices=sliced)
+    (tmp_path / "other").mkdir()
+    expected = StateStore(tmp_path).save(saved, 1, HASHES[0])
+    found = StateStore(tmp_path / "other").save(in_slices, 1, HASHES[0])
+    assert found.path.read_bytes() == expected.path.read_bytes()
+    # Each is let go before the next is asked for, but for the one in hand.
+    assert max(most) <= 1
+    # Slices that are not all of it leave no file, and what was there before.
+    short = replace(in_slices, slices={"cache.key": replace(sliced["cache.key"], shape=(3, 3, 5))})
+    with pytest.raises(ValueError, match="30 values"):
+        StateStore(tmp_path / "other").save(short, 2, HASHES[1])
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["state_00001.safetensors"]
 
 
 def test_it_is_a_safetensors_file(tmp_path: Path) -> None:
@@ -100,17 +135,14 @@ def test_two_states_are_kept_and_the_newest_fitting_one_is_found(tmp_path: Path)
 
 
 def test_saving_takes_at_most_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import live_avatar.state_store as module
-
     clock = Clock()
     store = StateStore(tmp_path, clock=clock)
-    write = module._write
 
-    def slow(*arguments: object) -> None:
+    def slow(path: Path, image: StateImage) -> None:
         clock.now += 2.0
-        write(*arguments)  # type: ignore[arg-type]
+        write_state(path, image)
 
-    monkeypatch.setattr(module, "_write", slow)
+    monkeypatch.setattr("live_avatar.state_store.write_state", slow)
     assert store.due()
     store.save(session(), 1, HASHES[0])
     clock.now += 39.0

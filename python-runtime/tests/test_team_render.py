@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -23,6 +22,7 @@ from live_avatar.distributed.cut import cut_by_layers
 from live_avatar.distributed.fleet import find_fleet, read_card
 from live_avatar.distributed.gathering import TorchrunGathering
 from live_avatar.distributed.launch import TorchrunPlace
+from live_avatar.distributed.simulated_order import Order
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.team_plan import TeamPlan, plan_team
 from live_avatar.distributed.wishes import CutWishes
@@ -37,6 +37,7 @@ from live_avatar.render import RenderJob, RenderResult
 from live_avatar.warm_model import WarmModel
 from live_avatar.worker.engine import Engine
 from tests.render_material import CHECKPOINT, PORTRAIT, SPEECH, count, make_job, never, video
+from tests.team_material import followers
 from tests.test_card_planner import LARGE, SMALL, take
 
 MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
@@ -71,10 +72,6 @@ def render(
     return model.render(job, plan, wishes, events.append, lambda: stop(events)), events
 
 
-def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-
-
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The file that one process makes."""
@@ -99,7 +96,7 @@ def test_a_team_makes_the_file_of_one_process_and_goes_on_after_a_cancel(
         render(model, job, TWO, after_two_blocks)
     team = model.pipeline
     assert isinstance(team, TeamPipeline)
-    assert len(children()) == 1
+    assert len(followers()) == 1
     result, events = render(model, job, TWO)
     # The team stays for the next take.
     assert model.pipeline is team
@@ -116,7 +113,7 @@ def test_a_killed_rank_ends_the_render_which_goes_on_when_started_again(
 
     def kill_once(events: list[RenderEvent]) -> bool:
         if after_two_blocks(events) and not killed:
-            (child,) = children()
+            (child,) = followers()
             killed.append(child.pid)
             os.kill(child.pid, signal.SIGKILL)
         return False
@@ -125,7 +122,7 @@ def test_a_killed_rank_ends_the_render_which_goes_on_when_started_again(
     with pytest.raises(UserError) as caught:
         render(model, job, TWO, kill_once)
     assert caught.value.code == "RANK_LOST"
-    assert children() == []
+    assert followers() == []
     assert (job.folder / "clip_00000.m4s").is_file()
     result, _ = render(model, job, TWO)
     assert result.reused_clips > 0
@@ -140,12 +137,24 @@ def test_other_wishes_put_up_another_team_or_none(tmp_path: Path, model: WarmMod
     uneven = ComputeWishes(cut=CutWishes("layers", (0, 2, 4), 3, True))
     with pytest.raises(Cancelled):
         render(model, job, uneven, after_two_blocks)
-    assert len(children()) == 2
+    assert len(followers()) == 2
     result, _ = render(model, job, ALONE)
-    assert children() == []
+    assert followers() == []
     assert not isinstance(model.pipeline, TeamPipeline)
     assert result.reused_clips > 0
     assert video(job).read_bytes() == wanted
+
+
+def test_another_order_of_blocks_needs_no_other_team(tmp_path: Path, model: WarmModel) -> None:
+    loads: list[RenderEvent] = []
+    plan = model.plan(job_of(tmp_path / "a.mp4"), TWO, MACHINE)
+    assert plan.team is not None
+    pipeline = model.load(plan, TWO, lambda event: None)
+    assert isinstance(pipeline, TeamPipeline)
+    in_turns = replace(plan, team=replace(plan.team, order=Order(2, 3, 1)))
+    assert model.load(in_turns, TWO, loads.append) is pipeline
+    assert (pipeline.formation.gap, pipeline.formation.flights) == (3, 2)
+    assert loads == []
 
 
 def test_the_worker_keeps_a_team_and_tells_of_its_ranks(tmp_path: Path) -> None:
@@ -157,12 +166,13 @@ def test_the_worker_keeps_a_team_and_tells_of_its_ranks(tmp_path: Path) -> None:
         plan = engine.plan(choice, job_of(tmp_path / "a.mp4"))
         assert plan.team is not None
         assert plan.as_dict()["team"]["summary"] == "by layers: 3, 3"
-        assert [(rank["rank"], rank["device"], rank["memory"]) for rank in engine.ranks()] == [(1, "cpu", None)]
-        assert len(children()) == 1
+        told = [(rank["rank"], rank["device"], rank["memory"]) for rank in engine.ranks()]
+        assert told == [(0, "cpu", None), (1, "cpu", None)]
+        assert len(followers()) == 1
     finally:
         engine.load(replace(choice, wishes=ALONE, precision="bf16"), lambda event: None)
     # Other weights end the team before.
-    assert children() == []
+    assert followers() == []
     assert engine.ranks() == []
 
 
@@ -192,7 +202,7 @@ def test_the_team_in_memory_is_kept_unless_another_is_clearly_faster() -> None:
     two = ComputeWishes(cut=CutWishes(ranks=2))
     large = cards(two)
     small = cards(two, SMALL, large)
-    assert (small.cut, small.plans, small.order) == (large.cut, large.plans, large.order)
+    assert (small.cut, small.plans) == (large.cut, large.plans)
     lopsided = cards(ComputeWishes(cut=CutWishes("layers", (38, 2), 2)))
     assert cards(two, LARGE, replace(lopsided, asked=two.cut)).cut != lopsided.cut
     # Wishes that fix something else are heard.

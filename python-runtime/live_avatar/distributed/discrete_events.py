@@ -2,7 +2,8 @@
 
 Tasks of a lane run in the order they were added, one at a time, as kernels of a stream do. Lanes of one unit run side
 by side and share it evenly, as streams of a card do: two take twice as long together, so nothing is gained by it. One
-of higher priority has the unit for itself while it has work.
+of higher priority has the unit for itself while it has work. A unit may have several slots, as a processor has cores:
+so many tasks run at full speed, each in one of them.
 """
 
 from __future__ import annotations
@@ -50,19 +51,26 @@ class _Unit(Generic[What]):
     """What lanes share. ``active``: their tasks at work; ``now``: until when these are accounted for."""
 
     number: int
+    slots: int = 1
     active: list[Task[What]] = field(default_factory=list)
     now: float = 0.0
     version: int = 0
 
-    def running(self) -> list[Task[What]]:
-        """Those that get on: of the highest priority there is."""
-        highest = max((task.lane.priority for task in self.active), default=0)
-        return [task for task in self.active if task.lane.priority == highest]
+    def rates(self) -> list[tuple[Task[What], float]]:
+        """Those that get on, and how fast: each priority shares what the higher ones leave, one slot each at most."""
+        found: list[tuple[Task[What], float]] = []
+        free = float(self.slots)
+        for priority in sorted({task.lane.priority for task in self.active}, reverse=True):
+            tasks = [task for task in self.active if task.lane.priority == priority]
+            rate = min(1.0, free / len(tasks))
+            if rate > 0:
+                found += [(task, rate) for task in tasks]
+            free -= rate * len(tasks)
+        return found
 
     def advance(self, now: float) -> None:
-        running = self.running()
-        for task in running:
-            task._left -= (now - self.now) / len(running)
+        for task, rate in self.rates():
+            task._left -= (now - self.now) * rate
         self.now = now
 
 
@@ -75,10 +83,10 @@ class Events(Generic[What]):
         self._heap: list[tuple[float, int, int]] = []
         self._numbered: list[_Unit[What]] = []
 
-    def lane(self, unit: Hashable, priority: int = 0) -> Lane[What]:
-        """A new lane on the unit of this name."""
+    def lane(self, unit: Hashable, priority: int = 0, slots: int = 1) -> Lane[What]:
+        """A new lane on the unit of this name, which has so many slots if it is new."""
         if unit not in self._units:
-            self._units[unit] = _Unit(len(self._units))
+            self._units[unit] = _Unit(len(self._units), slots)
             self._numbered.append(self._units[unit])
         return Lane(self._units[unit], priority)
 
@@ -128,7 +136,7 @@ class Events(Generic[What]):
 
     def _finish_first(self, unit: _Unit[What], now: float) -> None:
         unit.advance(now)
-        task = min(unit.running(), key=lambda each: each._left)
+        task = min(unit.rates(), key=lambda each: each[0]._left / each[1])[0]
         unit.active.remove(task)
         task.end = now
         task.lane._tasks.popleft()
@@ -145,7 +153,6 @@ class Events(Generic[What]):
 
     def _schedule(self, unit: _Unit[What]) -> None:
         unit.version += 1
-        running = unit.running()
-        if running:
-            left = max(0.0, min(task._left for task in running))
-            heapq.heappush(self._heap, (unit.now + left * len(running), unit.number, unit.version))
+        lasts = [task._left / rate for task, rate in unit.rates()]
+        if lasts:
+            heapq.heappush(self._heap, (unit.now + max(0.0, min(lasts)), unit.number, unit.version))

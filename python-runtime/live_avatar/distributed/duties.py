@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from live_avatar.distributed.cut import LEAD, Cut, Edge, read_cut
 from live_avatar.distributed.edges import close_edges, open_edges
 from live_avatar.distributed.orders import RankModel, read_model, read_take
 from live_avatar.distributed.progress import Progress
-from live_avatar.distributed.stage import Ends, Stage
+from live_avatar.distributed.stage import Ends, Stage, bounds_of
 from live_avatar.distributed.stores import named_part, reach_store
 from live_avatar.fast.card import apply_memory_limit
 from live_avatar.model.audio_encoder import AudioTokens
@@ -157,20 +157,15 @@ class Duties:
         self._channel.send("latents", {"latents": self._at_work.latents(message.facts["block"]).cpu()})
 
     def _do_describe_cache(self, _: Message) -> None:
-        entries = [
-            [piece.name, _bounds(piece.place), str(piece.tensor.dtype).removeprefix("torch."), list(piece.tensor.shape)]
-            for piece in self._at_work.cache_pieces()
-        ]
-        self._channel.send("cache", pieces=entries, bytes=self._at_work.cache_bytes)
+        self._channel.send("cache", pieces=self._at_work.describe_cache(), bytes=self._at_work.cache_bytes)
 
-    def _do_give_cache(self, _: Message) -> None:
-        for piece in self._at_work.cache_pieces():
-            self._channel.send("piece", {"piece": piece.tensor.cpu()}, name=piece.name, place=_bounds(piece.place))
-            self._moves += 1
+    def _do_give_slice(self, message: Message) -> None:
+        facts = message.facts
+        self._channel.send("slice", {"slice": self._at_work.cache_slice(facts["name"], facts["place"]).cpu()})
 
     def _do_restore(self, _: Message) -> None:
         def ask(name: str, place: tuple[slice, ...]) -> Tensor:
-            self._channel.send("want", name=name, place=_bounds(place))
+            self._channel.send("want", name=name, place=bounds_of(place))
             self._moves += 1
             return self._next_message().tensors["piece"]
 
@@ -220,7 +215,3 @@ class _RemoteTensor:
 def _item(message: Message) -> PassItem:
     facts = message.facts
     return PassItem(facts["block"], facts["step"], facts["reference_frame"])
-
-
-def _bounds(place: tuple[slice, ...]) -> list[list[Any]]:
-    return [[part.start, part.stop] for part in place]

@@ -45,9 +45,7 @@ class Follower:
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         try:
             # This imports torch, which takes seconds; the lead sees us beat meanwhile.
-            from live_avatar.distributed.duties import Duties
-
-            self._duties = Duties(self.rank, self.channel, self.next_message, self.peek)
+            self._duties = self.new_duties()
             while (message := self.next_message()).kind != "quit":
                 self._duties.carry_out(message)
         except Exception as error:
@@ -55,6 +53,12 @@ class Follower:
             self._tell(error)
             return 1
         return 0
+
+    def new_duties(self) -> Duties:
+        """What carries out the commands."""
+        from live_avatar.distributed.duties import Duties
+
+        return Duties(self.rank, self.channel, self.next_message, self.peek)
 
     def next_message(self) -> Message:
         """The next command; waits for it."""
@@ -103,23 +107,23 @@ class Follower:
         time.sleep(_CONNECT_SECONDS)
 
 
-def follow(rank: int, address: str, port: int, token: str) -> NoReturn:
+def follow(rank: int, address: str, port: int, token: str, kind: type[Follower] = Follower) -> NoReturn:
     """Connect to the lead and serve it until the process ends with that."""
     channel = Channel(socket.create_connection((address, port), timeout=_CONNECT_SECONDS))
     channel.send("hello", rank=rank, token=token, process=os.getpid(), host=socket.gethostname())
-    status = Follower(rank, channel).serve()
+    status = kind(rank, channel).serve()
     logging.shutdown()
     # Threads may still wait for ranks that are gone; there is nothing here that an orderly end would save.
     os._exit(status)
 
 
-def main() -> NoReturn:
+def main(kind: type[Follower] = Follower) -> NoReturn:
     """Entry of a process that a lead on this machine started."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # So that cuda:N is the same card here as for the lead.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     threading.Thread(target=_end_with_input, name="input", daemon=True).start()
-    follow(*called_by_lead())
+    follow(*called_by_lead(), kind)
 
 
 def _end_with_input() -> None:

@@ -77,10 +77,15 @@ def address_towards(host: str, port: int) -> str:
     return address
 
 
-def start_follower(rank: int, address: str, port: int, token: str) -> subprocess.Popen[str]:
+def start_follower(
+    rank: int, address: str, port: int, token: str, module: str = "live_avatar.distributed.follower"
+) -> subprocess.Popen[str]:
     """Start a follower on this machine. It ends with its standard input, which only this process holds open.
 
     It is in a process group of its own, so that a Ctrl+C reaches the lead alone, which then ends it in order.
+
+    Args:
+        module: what it runs.
     """
     environ = dict(os.environ)
     # A process that finds these would take itself for one of torchrun's.
@@ -93,7 +98,7 @@ def start_follower(rank: int, address: str, port: int, token: str) -> subprocess
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP
     return subprocess.Popen(
-        _command(),
+        _command(module),
         env=environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -117,5 +122,5 @@ def python_path() -> str:
     return os.pathsep.join([str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def _command() -> Sequence[str]:
-    return [sys.executable, "-m", "live_avatar.distributed.follower"]
+def _command(module: str) -> Sequence[str]:
+    return [sys.executable, "-m", module]

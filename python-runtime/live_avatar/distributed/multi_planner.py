@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from live_avatar.compute_plan import ComputePlan
 from live_avatar.distributed.cut import LEAD, Cut, CutKind, whole
 from live_avatar.distributed.rank_plans import HOST_RESERVE, RankPlan, Role, families_of, passes_of
 from live_avatar.distributed.simulated_order import Order, acts_of
@@ -18,6 +19,7 @@ from live_avatar.distributed.slices import Slices
 from live_avatar.distributed.stage_times import parcels_of, windows_of
 from live_avatar.distributed.time_line import Simulation
 from live_avatar.distributed.transfer_model import Wiring
+from live_avatar.distributed.turn_flights import blocks_in_turns
 from live_avatar.distributed.wishes import CutWishes, check_counts_fit
 from live_avatar.fast.memory import item_bytes
 from live_avatar.fast.planner import CardPlan, plan_for_card
@@ -32,9 +34,14 @@ _NO_ROOM = "there is no room for all weights and caches"
 _KINDS: tuple[CutKind, ...] = ("layers", "balanced", "steps")
 _NAMES: dict[CutKind, str] = {"layers": "by layers", "steps": "by steps", "balanced": "by steps, balanced"}
 _LEAST_BLOCKS = 40
-# Speeds that differ by less are alike, and fewer blocks in flight are better then.
+# Speeds that differ by less are alike.
 _ALIKE = 0.01
+# Of orders: a simulated take ends somewhere between two landings, which tells up to so much too much of those in which
+# pictures come in bunches.
+_ALIKE_ORDERS = 0.025
 _WORTH_WAITING = 0.05
+# Seconds by which pictures have to come sooner or more evenly for more blocks to be in flight.
+_NOTICED = 0.002
 # Blocks asked for beyond the one that is awaited (live_avatar.distributed.team.Formation).
 _AHEAD = 1
 
@@ -97,13 +104,20 @@ class MultiPlan:
 
 
 def plan_fleet(
-    take: Take, fleet: Fleet, wishes: Wishes, choice: CutWishes | None = None, *, turns: bool = False
+    take: Take,
+    fleet: Fleet,
+    wishes: Wishes,
+    choice: CutWishes | None = None,
+    *,
+    turns: bool = False,
+    numbers: ComputePlan | None = None,
 ) -> MultiPlan:
     """The best ways for these cards, with fewer of them too; numbers farther from the wanted ones only if none fits.
 
     Args:
         choice: what of the cut is fixed; nothing if left out. With something fixed, one card alone is no way.
-        turns: blocks take turns evenly (:mod:`turn_flights`), or in rounds as :mod:`live_avatar.flights` has them.
+        turns: see :func:`best_order`.
+        numbers: a plan with everything on the card, whose numbers no way may change.
 
     Raises:
         UserError: ``LAYERS_INVALID``: given slices are not those of this network and schedule.
@@ -117,7 +131,10 @@ def plan_fleet(
         raise ValueError(f"{choice.ranks} ranks for {len(fleet.cards)} cards")
     refused: dict[str, str] = {}
     options: list[Option] = []
-    for standing, family in families_of(take, list(fleet.cards), wishes):
+    families = families_of(take, list(fleet.cards), wishes)
+    if numbers is not None:
+        families = [(standing, numbers) for standing, family in families if family.numerics == numbers.numerics]
+    for standing, family in families:
         slices = Slices(take, fleet.cards, wishes, family, passes_of(take, wishes))
         for ranks in _rank_counts(len(fleet.cards), choice):
             fewer = fleet.first(ranks)
@@ -154,28 +171,37 @@ def setting_of(take: Take, fleet: Fleet, cut: Cut, ranks: tuple[RankPlan, ...]) 
     return Setting(cut, times, fleet.wiring, parcels, windows_of(take.shape), pixels / _ENCODED_PIXELS)
 
 
-def best_order(setting: Setting, steps: int, *, turns: bool, live: bool = False) -> tuple[Order, Simulation]:
-    """How many blocks in flight, and in what order, with the run of the best."""
+def best_order(setting: Setting, steps: int, *, turns: bool = False, live: bool = False) -> tuple[Order, Simulation]:
+    """How many blocks in flight, and in what order, with the run of the best.
+
+    Args:
+        turns: blocks take turns evenly (:mod:`live_avatar.distributed.turn_flights`); otherwise that or rounds over all
+            in flight (:mod:`live_avatar.flights`), whichever is better.
+        live: somebody waits for each picture.
+    """
     ranks = setting.cut.ranks
     if ranks == 1:
         return Order(1), simulated(setting, steps, Order(1))
-    if turns:
-        gaps = sorted({1, max(1, steps - 1), ranks, ranks + 1, 2 * ranks})
-        orders = [Order(4 * (ranks + steps), gap, _AHEAD) for gap in gaps]
-    else:
-        rooms = sorted({1, ranks, ranks + 1, steps, steps + ranks, 2 * steps, 2 * ranks})
-        orders = [Order(room, None, _AHEAD) for room in rooms]
+    gaps = sorted({1, max(1, steps - 1), ranks, ranks + 1})
+    orders = [Order(blocks_in_turns(steps, gap), gap, _AHEAD) for gap in gaps]
+    if not turns:
+        rooms = sorted({1, ranks + 1, steps, steps + ranks, 2 * ranks})
+        orders = [Order(room, None, _AHEAD) for room in rooms] + orders
     runs = [(order, simulated(setting, steps, order)) for order in orders]
     most = max(run.frames_per_second for _, run in runs)
-    good = [entry for entry in runs if entry[1].frames_per_second >= most * (1 - (_WORTH_WAITING if live else _ALIKE))]
-    # Pictures that come evenly are worth as much as pictures that come soon.
-    return min(good, key=lambda entry: entry[1].first_frame + entry[1].period(0.95))
+    enough = most * (1 - (_WORTH_WAITING if live else _ALIKE_ORDERS))
+
+    def cost(entry: tuple[Order, Simulation]) -> tuple[int, int]:
+        order, run = entry
+        # Pictures that come evenly are worth as much as pictures that come soon.
+        return round((run.first_frame + run.period(0.95)) / _NOTICED), order.room
+
+    return min((entry for entry in runs if entry[1].frames_per_second >= enough), key=cost)
 
 
 def simulated(setting: Setting, steps: int, order: Order) -> Simulation:
     """A take long enough to show its pace."""
-    in_flight = order.room if order.gap is None else min(order.room, order.gap + 2)
-    blocks = max(_LEAST_BLOCKS, 4 * in_flight + len(setting.windows))
+    blocks = max(_LEAST_BLOCKS, 4 * order.room + len(setting.windows))
     return simulate(setting, acts_of(blocks, steps, order, anchor=len(setting.windows), more=True))
 
 

@@ -109,14 +109,7 @@ def families_of(take: Take, cards: list[Card], wishes: Wishes) -> list[tuple[int
         for rung in all_rungs(take, card, replace(wishes, steps="sequential")):
             if rung.plan.text_encoder == "int8":
                 continue
-            base = replace(
-                rung.plan,
-                placement=Placement(conditions=rung.plan.placement.conditions),
-                streamed_cache=False,
-                steps="sequential",
-                graphs=True,
-                text_encoder="device",
-            )
+            base = everything_on_card(rung.plan)
             if base.numerics not in found or found[base.numerics][0] > rung.standing:
                 found[base.numerics] = (rung.standing, base)
         if common is None:
@@ -125,6 +118,14 @@ def families_of(take: Take, cards: list[Card], wishes: Wishes) -> list[tuple[int
             worse = {key: max(common[key][0], found[key][0]) for key in common.keys() & found.keys()}
             common = {key: (standing, common[key][1]) for key, standing in worse.items()}
     return sorted((common or {}).values(), key=lambda entry: entry[0])
+
+
+def everything_on_card(plan: ComputePlan) -> ComputePlan:
+    """A plan's numbers, with all of it on the card and its steps in sequence."""
+    placement = Placement(conditions=plan.placement.conditions)
+    return replace(
+        plan, placement=placement, streamed_cache=False, steps="sequential", graphs=True, text_encoder="device"
+    )
 
 
 def best_rank_plan(take: Take, card: Card, role: Role, family: ComputePlan, wishes: Wishes) -> RankPlan | None:

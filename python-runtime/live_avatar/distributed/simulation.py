@@ -36,6 +36,8 @@ class Setting:
         decoding: the lead decodes ``between`` its items, in their stream, in one ``beside`` it, or in one that goes
             ``first``.
         buffers: places of an edge on either side.
+        cores: the ranks are processes on one processor with so many cores, where an act takes one of them; ``None``:
+            each has a card of its own. A processor's lead starts nothing while it computes; a card's runs ahead.
     """
 
     cut: Cut
@@ -46,6 +48,7 @@ class Setting:
     encode: float = 0.0
     decoding: Decoding = "between"
     buffers: int = 2
+    cores: int | None = None
 
 
 def simulate(setting: Setting, acts: Iterable[Act]) -> Simulation:
@@ -79,11 +82,11 @@ class _Take:
         self._setting = setting
         self._events: Events[Span] = Events()
         ranks = range(setting.cut.ranks)
-        self._lanes = [self._events.lane(rank) for rank in ranks]
+        self._lanes = [self._lane(rank) for rank in ranks]
         self._decoding = self._lanes[LEAD]
         if setting.decoding != "between":
-            self._decoding = self._events.lane(LEAD, int(setting.decoding == "first"))
-        self._encoding = self._events.lane(ENCODER)
+            self._decoding = self._lane(LEAD, int(setting.decoding == "first"))
+        self._encoding = self._lane(ENCODER)
         self._ways: dict[tuple[int, int, Cargo], _Way] = {}
         self._way_of: dict[Task[Span], _Way] = {}
         # After what the latents of each block are where they are wanted next.
@@ -91,6 +94,8 @@ class _Take:
         self._decodes: list[Task[Span]] = []
         self._encodes: list[Task[Span]] = []
         self._gate: Task[Span] | None = None
+        # What the lead is busy with when it would start another act; a card's lead is never.
+        self._leading: Task[Span] | None = None
         self._settled = 0
 
     def issue(self, act: Act) -> None:
@@ -170,7 +175,15 @@ class _Take:
         seconds: float,
         needs: Iterable[Task[Span] | None],
     ) -> Task[Span]:
-        return self._events.add(lane, seconds, Span(rank, work, block, step, 0.0, 0.0), needs)
+        task = self._events.add(lane, seconds, Span(rank, work, block, step, 0.0, 0.0), [*needs, self._leading])
+        if self._setting.cores is not None and lane is self._lanes[LEAD]:
+            self._leading = task
+        return task
+
+    def _lane(self, rank: int, priority: int = 0) -> Lane[Span]:
+        """Of a rank's own card, or of the processor that all share."""
+        cores = self._setting.cores
+        return self._events.lane(rank, priority) if cores is None else self._events.lane("processor", priority, cores)
 
     def _sent(
         self, source: int, target: int, cargo: Cargo, size: int, block: int, ready: Task[Span] | None = None

@@ -7,8 +7,9 @@ it. The lead has a stage like the others, maybe without any layers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -174,6 +175,25 @@ class Stage:
         """What our caches hold of the take's."""
         return () if self._cache is None else self._cache.pieces()
 
+    def describe_cache(self) -> list[list[Any]]:
+        """Name, bounds, dtype and shape of each of :meth:`cache_pieces`, as JSON values."""
+        return [
+            [piece.name, bounds_of(piece.place), str(piece.tensor.dtype).removeprefix("torch."), [*piece.tensor.shape]]
+            for piece in self.cache_pieces()
+        ]
+
+    def cache_slice(self, name: str, place: Sequence[int]) -> Tensor:
+        """What our caches hold at one place of a tensor of the take's: as many indices as its pieces have bounds.
+
+        Raises:
+            KeyError: it is not here.
+        """
+        for piece in self.cache_pieces():
+            within = [(part, at) for part, at in zip(piece.place, place, strict=False) if part.start <= at < part.stop]
+            if piece.name == name and len(within) == len(piece.place):
+                return piece.tensor[tuple(at - part.start for part, at in within)]
+        raise KeyError(f"{name} at {tuple(place)}")
+
     def load_cache(self, saved: Mapping[str, Tensor]) -> None:
         """Restore our part of the caches; no block is in flight."""
         self.finish()
@@ -262,3 +282,8 @@ class Stage:
         if beside is None:
             return layout
         return ParcelLayout(layout.shapes + beside.shapes, layout.dtypes + beside.dtypes)
+
+
+def bounds_of(place: tuple[slice, ...]) -> list[list[Any]]:
+    """Where a piece of a tensor belongs, as JSON values."""
+    return [[part.start, part.stop] for part in place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from live_avatar.distributed.crew import Crew
@@ -18,10 +18,12 @@ from live_avatar.distributed.progress import Progress
 from live_avatar.distributed.stage import Ends
 from live_avatar.distributed.stores import named_part
 from live_avatar.distributed.team_passes import TeamPasses
+from live_avatar.distributed.turn_flights import blocks_in_turns, order_of
 from live_avatar.take_passes import PassSettings
 
 if TYPE_CHECKING:
     from live_avatar.denoiser import Denoiser
+    from live_avatar.flights import BlockOrder, FlightRules
 
 _Result = TypeVar("_Result")
 _LOOK_SECONDS = 0.2
@@ -37,8 +39,10 @@ class Formation:
         models: what each rank loads, and onto which device.
         transport: ``card`` (NCCL), ``host`` (gloo, through the processors' memory), or ``auto``: what the self-test
             says, which a pipeline runs before it puts up a team.
-        room: blocks that may be in flight at once; ``None`` for one more than there are ranks.
+        room: blocks that may be in flight at once; ``None`` for as many as turns need, or in rounds one more than there
+            are ranks.
         ahead: blocks asked for beyond the one that is awaited, so that no rank runs dry meanwhile.
+        gap: blocks take turns with this gap (:mod:`live_avatar.distributed.turn_flights`); ``None`` for rounds.
     """
 
     cut: Cut
@@ -46,6 +50,7 @@ class Formation:
     transport: Transport | Literal["auto"] = "auto"
     room: int | None = None
     ahead: int = 1
+    gap: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.models) != self.cut.ranks:
@@ -54,7 +59,17 @@ class Formation:
     @property
     def flights(self) -> int:
         """Blocks that may be in flight at once."""
-        return self.cut.ranks + 1 if self.room is None else self.room
+        if self.room is not None:
+            return self.room
+        return self.cut.ranks + 1 if self.gap is None else blocks_in_turns(len(self.cut.steps), self.gap)
+
+    def order(self, rules: FlightRules) -> BlockOrder:
+        """The order in which blocks take their steps."""
+        return order_of(rules, self.gap)
+
+    def in_order_of(self, other: Formation) -> Formation:
+        """This one, with its blocks in the order of ``other``: all that may change from take to take."""
+        return replace(self, room=other.room, ahead=other.ahead, gap=other.gap)
 
 
 class Team:
@@ -120,6 +135,10 @@ class Team:
         for rank in range(1, self.formation.cut.ranks):
             self.crew.answer(rank)
         self._store = store
+
+    def reorder(self, formation: Formation) -> None:
+        """From the next take on, blocks come in the order of ``formation``."""
+        self.formation = self.formation.in_order_of(formation)
 
     def new_passes(self, denoiser: Denoiser, settings: PassSettings) -> TeamPasses:
         """The passes of a new take; the one before is over.

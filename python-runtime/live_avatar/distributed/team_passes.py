@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +19,7 @@ from live_avatar.distributed.links import RankFailed
 from live_avatar.distributed.orders import take_message
 from live_avatar.distributed.stage import Ends, Stage, TakeTimes
 from live_avatar.model.audio_encoder import AudioTokens
+from live_avatar.saved_session import SlicedTensor
 from live_avatar.take_passes import PassItem, PassSettings
 
 if TYPE_CHECKING:
@@ -114,20 +118,51 @@ class TeamPasses:
             del self._steps[block]
             return self._stage.take_latents(block)
 
-    def cache_tensors(self) -> dict[str, Tensor]:
-        """See :class:`TakePasses`: put together on the processor."""
-        whole = self._empty_caches()
+    def cache_tensors(self) -> dict[str, SlicedTensor]:
+        """See :class:`TakePasses`: each slice is fetched from the rank that holds it when it is wanted."""
+        return {
+            name: SlicedTensor(tuple(shape), dtype, partial(self._slices_of, name))
+            for name, (shape, dtype) in self._entries().items()
+        }
+
+    def _slices_of(self, name: str) -> Generator[Tensor]:
+        """One tensor of the caches, a layer of a step after the other; while one is used, the next is on its way."""
+        wanted: deque[tuple[int, tuple[int, ...]]] = deque()
+        try:
+            for rank, place in self._holders_of(name):
+                if rank != LEAD:
+                    with self._team():
+                        self._crew.send(rank, "give_slice", {}, name=name, place=place)
+                wanted.append((rank, place))
+                if len(wanted) > 1:
+                    yield self._taken_slice(name, *wanted.popleft())
+            while wanted:
+                yield self._taken_slice(name, *wanted.popleft())
+        finally:
+            # What is on its way would be taken for the answer to something else.
+            for rank, place in wanted:
+                if not self._crew.failed():
+                    self._taken_slice(name, rank, place)
+
+    def _taken_slice(self, name: str, rank: int, place: tuple[int, ...]) -> Tensor:
         with self._team():
-            for piece in self._stage.cache_pieces():
-                whole[piece.name][piece.place].copy_(piece.tensor)
-            for rank in self._followers:
-                self._crew.expect_answer(rank)
-                self._crew.send(rank, "give_cache", {})
-                for _ in self._pieces[rank]:
-                    message = self._crew.answer(rank)
-                    place = _place(message.facts["place"])
-                    whole[message.facts["name"]][place].copy_(message.tensors["piece"])
-        return whole
+            if rank == LEAD:
+                return self._stage.cache_slice(name, place)
+            self._crew.expect_answer(rank)
+            return self._crew.answer(rank).tensors["slice"]
+
+    def _holders_of(self, name: str) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The places of a tensor's slices in order, each with a rank that holds it."""
+        held = [
+            (rank, [range(start, stop) for start, stop in bounds])
+            for rank, pieces in self._pieces.items()
+            for piece, bounds, *_ in pieces
+            if piece == name
+        ]
+        extents = [max(part.stop for part in parts) for parts in zip(*(places for _, places in held), strict=True)]
+        for place in itertools.product(*map(range, extents)):
+            rank = next(rank for rank, parts in held if all(at in part for at, part in zip(place, parts, strict=True)))
+            yield rank, place
 
     def load_cache(self, saved: Mapping[str, Tensor]) -> None:
         """See :class:`TakePasses`; no block is in flight."""
@@ -170,7 +205,8 @@ class TeamPasses:
             send_conditions(self._ends.sending[Edge(LEAD, rank, "conditions")], given)
 
     def _describe_caches(self) -> tuple[dict[int, list[list[Any]]], int]:
-        pieces: dict[int, list[list[Any]]] = {}
+        """What the caches of every rank hold of the take (:meth:`Stage.describe_cache`), and bytes of the followers."""
+        pieces = {LEAD: self._stage.describe_cache()}
         size = 0
         for rank in self._followers:
             self._crew.expect_answer(rank)
@@ -181,26 +217,13 @@ class TeamPasses:
             size += answer["bytes"]
         return pieces, size
 
-    def _empty_caches(self) -> dict[str, Tensor]:
-        """Memory for the caches of all steps and layers."""
-        return {name: torch.empty(shape, dtype=dtype) for name, (shape, dtype) in self._entries().items()}
-
     def _entries(self) -> dict[str, tuple[list[int], torch.dtype]]:
         """Shape and dtype of the tensors of a cache of all steps and layers."""
-        own = [
-            (piece.name, piece.place, piece.tensor.dtype, tuple(piece.tensor.shape))
-            for piece in self._stage.cache_pieces()
-        ]
-        others = [
-            (name, _place(place), getattr(torch, dtype), tuple(shape))
-            for pieces in self._pieces.values()
-            for name, place, dtype, shape in pieces
-        ]
         shapes: dict[str, tuple[list[int], torch.dtype]] = {}
-        for name, place, dtype, shape in own + others:
-            extent = [part.stop for part in place] + list(shape[len(place) :])
-            before = shapes.get(name, ([0] * len(extent), dtype))[0]
-            shapes[name] = (list(map(max, before, extent)), dtype)
+        for name, bounds, dtype, shape in itertools.chain.from_iterable(self._pieces.values()):
+            extent = [stop for _, stop in bounds] + list(shape[len(bounds) :])
+            before = shapes.get(name, ([0] * len(extent), None))[0]
+            shapes[name] = (list(map(max, before, extent)), getattr(torch, dtype))
         return shapes
 
     @contextmanager

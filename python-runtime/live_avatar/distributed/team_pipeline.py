@@ -22,6 +22,7 @@ from live_avatar.session import Session
 from live_avatar.take_passes import PassSettings
 
 if TYPE_CHECKING:
+    from live_avatar.distributed.team_plan import TeamPlan
     from live_avatar.session import Conditions, Draws, SessionSettings
 
 _tried: dict[tuple[str, ...], Selftest] = {}
@@ -105,7 +106,18 @@ class TeamPipeline(Pipeline):
             settings.shape, settings.schedule, settings.rotary_rounding, settings.cache_dtype, conditions.routing
         )
         decoder = WatchedDecoder(self.decoder, team.crew)
-        return Session(self.denoiser, decoder, settings, conditions, draws, team.new_passes(self.denoiser, given))
+        passes = team.new_passes(self.denoiser, given)
+        return Session(self.denoiser, decoder, settings, conditions, draws, passes, team.formation.order)
+
+    def serves(self, formation: Formation) -> bool:
+        """Whether this team can do takes as ``formation`` says, if :meth:`reorder` is told of it."""
+        return replace(self.formation.in_order_of(formation), transport=formation.transport) == formation
+
+    def reorder(self, formation: Formation) -> None:
+        """From the next session on, blocks come in the order of ``formation``."""
+        self.formation = self.formation.in_order_of(formation)
+        if self._team is not None:
+            self._team.reorder(formation)
 
     def ranks(self) -> Sequence[RankStatus]:
         """What each follower does now."""
@@ -135,6 +147,23 @@ class TeamPipeline(Pipeline):
         self._team = team = Team(self.formation, self.gathering)
         team.connect(self.denoiser)
         return team
+
+
+def formation_of(team: TeamPlan, options: PipelineOptions, limit: int | None) -> Formation:
+    """How a planned team is put up.
+
+    Args:
+        options: of the model; their plan is that of ranks which have none of their own.
+        limit: bytes of each card that a rank may take, or ``None``.
+    """
+    assert options.plan is not None
+    plans = (options.plan,) * team.cut.ranks if team.plans is None else team.plans
+    models = tuple(
+        RankModel(options.ckpt_dir, options.lora, device, plan, options.weight_cache, limit)
+        for device, plan in zip(team.devices, plans, strict=True)
+    )
+    order = team.order
+    return Formation(team.cut, models, "auto", order.room, order.ahead, order.gap)
 
 
 def choose_transport(formation: Formation, *, across_hosts: bool) -> tuple[Transport, list[str]]:

@@ -19,6 +19,7 @@ from live_avatar.take import Precision
 
 if TYPE_CHECKING:
     from live_avatar.distributed.multi_planner import Fleet, MultiPlan, Option
+    from live_avatar.distributed.team_ladder import TeamLadder
     from live_avatar.fast.rungs import Card, Take, Wishes
     from live_avatar.machine import Machine
 
@@ -36,7 +37,8 @@ class TeamPlan:
         asked: what the user fixed.
         plans: how each rank computes; ``None``: all in the same way, which the processor or fp32 leaves no choice of.
         accepted: numerics that finished clips may have instead.
-        found: what the way was chosen from; option: the way itself; ``None`` where there was nothing to plan.
+        found: what the way was chosen from; option: the way itself; ladder: which team comes after this one if a rank
+            runs out of memory; ``None`` where there was nothing to plan.
     """
 
     cut: Cut
@@ -47,6 +49,7 @@ class TeamPlan:
     accepted: frozenset[str] = frozenset()
     found: MultiPlan | None = None
     option: Option | None = None
+    ladder: TeamLadder | None = None
 
     @property
     def lead(self) -> ComputePlan | None:
@@ -144,6 +147,7 @@ def plan_team(
     if card is None:
         return TeamPlan(_even_cut(take, asked, wishes), devices, Order(ranks + 1, None, _AHEAD), asked)
     from live_avatar.distributed.multi_planner import plan_fleet
+    from live_avatar.distributed.team_ladder import TeamLadder
     from live_avatar.fast.rungs import Wishes, accepted_numerics
 
     on_cards = Wishes.of(precision, wishes)
@@ -169,6 +173,8 @@ def plan_team(
         accepted_numerics(take.sizes.config, card, on_cards),
         found,
         chosen,
+        # The processes that torchrun started form one team only.
+        TeamLadder(take, on_cards) if torchrun_place() is None else None,
     )
 
 
@@ -246,8 +252,8 @@ def _even_cut(take: Take, asked: CutWishes, wishes: ComputeWishes) -> Cut:
 
 
 def _kept(take: Take, fleet: Fleet, wishes: Wishes, loaded: TeamPlan, chosen: Option) -> Option | None:
-    """The team in memory, if it has room for the take and is about as fast with it."""
-    from live_avatar.distributed.multi_planner import Option, setting_of, simulated
+    """The team in memory, if it has room for the take and is about as fast with it, its blocks in an order of now."""
+    from live_avatar.distributed.multi_planner import Option, best_order, setting_of
     from live_avatar.distributed.rank_plans import Role, make_rank_plan, passes_of
 
     assert loaded.plans is not None
@@ -259,10 +265,10 @@ def _kept(take: Take, fleet: Fleet, wishes: Wishes, loaded: TeamPlan, chosen: Op
     )
     if not all(plan.fits(fleet.cards[rank]) for rank, plan in enumerate(ranks)):
         return None
-    run = simulated(setting_of(take, fleet, cut, ranks), len(cut.steps), loaded.order)
+    order, run = best_order(setting_of(take, fleet, cut, ranks), len(cut.steps), live=wishes.live)
     if run.frames_per_second * _WORTH_LOADING < chosen.run.frames_per_second:
         return None
-    return Option(cut, ranks, loaded.order, chosen.standing, run)
+    return Option(cut, ranks, order, chosen.standing, run)
 
 
 def _no_room(take: Take, fleet: Fleet, wishes: Wishes, asked: CutWishes, found: MultiPlan) -> UserError:

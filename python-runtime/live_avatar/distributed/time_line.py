@@ -10,7 +10,7 @@ from typing import Literal
 
 from live_avatar.geometry import BLOCK_FRAMES
 
-Work = Literal["pass", "prefill", "decode", "encode", "transfer"]
+Work = Literal["pass", "prefill", "decode", "encode", "transfer", "wait"]
 # The lead's processor, which compresses; cards are their ranks.
 ENCODER = -1
 
@@ -21,7 +21,7 @@ class Span:
 
     Attributes:
         rank: whose; ``ENCODER`` for the compressing of the lead; a transfer's source.
-        work: what; block: of which block; step: of which step, or ``None``.
+        work: what; block: of which block; step: of which step, or ``None``. A rank that waits knows of neither.
         start, end: seconds; target: of a transfer.
     """
 
@@ -86,14 +86,23 @@ class Simulation:
         # Until the first card has nothing more to do: what comes then is the end of the simulation, not of the take.
         lasts = {span.rank: span.end for span in self.spans if span.work == "pass"}
         begin, end = self.pictures[first], min(self.pictures[-1], *lasts.values())
-        if end <= begin:
-            return 0.0
+        return 1.0 - self.busy(rank, begin, end) if end > begin else 0.0
+
+    def busy(self, rank: int, begin: float, end: float) -> float:
+        """Share of the time from ``begin`` to ``end`` in which a card computes."""
+        return self._share(rank, begin, end, frozenset({"pass", "prefill", "decode", "encode"}))
+
+    def waits(self, rank: int, begin: float, end: float) -> float:
+        """Share of the time from ``begin`` to ``end`` in which a rank waits for another; known of measured runs."""
+        return self._share(rank, begin, end, frozenset({"wait"}))
+
+    def _share(self, rank: int, begin: float, end: float, works: frozenset[Work]) -> float:
         inside = [
             (max(span.start, begin), min(span.end, end))
             for span in self.spans
-            if span.rank == rank and span.work != "transfer" and span.end > begin and span.start < end
+            if span.rank == rank and span.work in works and span.end > begin and span.start < end
         ]
-        return 1.0 - _covered(sorted(inside)) / (end - begin)
+        return _covered(sorted(inside)) / (end - begin)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -4,7 +4,8 @@ A turn is one item. A block begins every ``steps`` turns, and its step ``s`` com
 The offsets are at least ``gap`` apart, which is how many items others do while one is on its way round the ranks; and
 they differ modulo ``steps``, so that no two blocks ever want the same turn: the order of a pipeline that is always full
 (modulo scheduling). Rounds over all in flight (:mod:`live_avatar.flights`) put two steps of one block next
-to each other whenever a block lands: harmless on two ranks, a fifth of the pace on four.
+to each other whenever a block lands: harmless on two ranks, a quarter of the pace on four by layers. Which of both a
+team follows is the planner's choice (:func:`live_avatar.distributed.multi_planner.best_order`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from live_avatar.flights import Flight, FlightRules
+from live_avatar.flights import BlockOrder, Flight, FlightRules, Flights
 
 
 def turn_offsets(steps: int, gap: int) -> tuple[int, ...]:
@@ -32,6 +33,16 @@ def turn_offsets(steps: int, gap: int) -> tuple[int, ...]:
         offsets.append(turn)
         taken.add(turn % steps)
     return tuple(offsets)
+
+
+def blocks_in_turns(steps: int, gap: int) -> int:
+    """Blocks that are in flight at once when turns follow each other without a break."""
+    return turn_offsets(steps, gap)[-1] // steps + 1
+
+
+def order_of(rules: FlightRules, gap: int | None) -> BlockOrder:
+    """Turns with this gap, or for ``None`` rounds over all blocks in flight."""
+    return Flights(rules) if gap is None else TurnFlights(rules, gap)
 
 
 @dataclass(slots=True)
