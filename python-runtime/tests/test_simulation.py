@@ -57,6 +57,40 @@ def test_lanes_of_a_unit_share_it_and_a_higher_one_goes_first() -> None:
         assert (other.end, first.end, last.end) == pytest.approx((decoded, 4.0, 5.0))
 
 
+def test_a_unit_with_slots_runs_as_many_at_full_speed_and_the_rest_share() -> None:
+    for slots, ends in ((1, [6.0, 6.0, 6.0]), (2, [3.0, 3.0, 3.0]), (3, [2.0, 2.0, 2.0]), (9, [2.0, 2.0, 2.0])):
+        events: Events[str] = Events()
+        tasks = [events.add(events.lane("processor", slots=slots), 2.0, "") for _ in range(3)]
+        events.run()
+        assert [task.end for task in tasks] == pytest.approx(ends)
+    events = Events()
+    urgent = [events.add(events.lane("processor", 1, 2), 2.0, "urgent")]
+    others = [events.add(events.lane("processor"), 2.0, "other") for _ in range(2)]
+    events.run()
+    # The urgent one takes a slot for itself; the others share the one that is left, then both.
+    assert [task.end for task in urgent] == pytest.approx([2.0])
+    assert [task.end for task in others] == pytest.approx([3.0, 3.0])
+
+
+def test_ranks_on_one_processor_share_its_cores() -> None:
+    cut = cut_by_layers(STEPS, [2, 2, 2, 2])
+    given = replace(setting(cut, decoding="between"), times=(replace(TIMES, decode=0.0),) * 4)
+    given = replace(given, windows=(1.0,) * 12)
+    for cores, period in ((1, 4 * STEP), (2, 2 * STEP), (4, STEP), (8, STEP)):
+        found = run(replace(given, cores=cores), Order(99, 4, 1), 60, more=True)
+        assert found.period(0.5) == pytest.approx(period)
+
+
+def test_the_lead_of_a_processor_starts_nothing_while_it_computes() -> None:
+    # The other rank's steps are told of only when the lead is through with its own act, here a long decoding.
+    given = setting(cut_by_steps(LAYERS, [0, 4]), decoding="between")
+    given = replace(given, times=(replace(TIMES, decode=3.0), replace(TIMES, decode=0.0)))
+    ahead = run(given, Order(1), 20, more=True)
+    assert ahead.period(0.5) == pytest.approx(4 * STEP)
+    waits = run(replace(given, cores=8), Order(1), 20, more=True)
+    assert waits.period(0.5) == pytest.approx(4 * STEP + 3.0)
+
+
 def test_a_lane_keeps_its_order_and_circles_are_told() -> None:
     events: Events[str] = Events()
     lane, source = events.lane(0), events.lane(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from live_avatar.bench.figures import Figure, table_head, table_line
+from live_avatar.bench.report_file import write_report
 from live_avatar.bench.settings import Setup
 from live_avatar.cli.arguments import Parser, make_parser, with_underscores
 from live_avatar.errors import UserError
@@ -19,6 +19,8 @@ from live_avatar.errors import UserError
 PARTS = ("start", "load", "step", "render", "memory", "card")
 # The memory run takes many minutes and is asked for by name or by --minutes, the one of a card by name.
 _DEFAULT_PARTS = ("start", "load", "step", "render")
+# Several cards on one take: a measurement of its own, with flags of its own.
+_MULTI = "--multi"
 _VERSION = 1
 _CROWDED = 0.1
 
@@ -37,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> None:
+    if _MULTI in arguments:
+        from live_avatar.bench.multi import main as measure_several
+
+        measure_several([argument for argument in arguments if argument != _MULTI])
+        return
     parser = make_bench_parser()
     options = parser.parse_args(with_underscores(arguments))
     setup, parts = read_setup(options), _parts(options)
@@ -56,11 +63,11 @@ def _run(arguments: list[str]) -> None:
     }
     # Written at once, so that a wrong path is known before the measuring, and then after every part.
     if options.json is not None:
-        _write(options.json, report)
+        write_report(options.json, report)
     for part in parts:
         report["parts"][part] = _measure(part, setup, machine)
         if options.json is not None:
-            _write(options.json, report)
+            write_report(options.json, report)
     missed = [row["what"] for entry in report["parts"].values() for row in entry["figures"] if row["met"] is False]
     if missed:
         print(f"\nMissed: {', '.join(missed)}")
@@ -83,7 +90,7 @@ def _measure(part: str, setup: Setup, machine: dict[str, Any]) -> dict[str, Any]
     entry = {
         "seconds": time.monotonic() - started,
         "busy_with_other_programs": busy,
-        "figures": [_finite(figure.as_dict()) for figure in figures],
+        "figures": [figure.as_dict() for figure in figures],
     }
     return entry | ({"samples": samples} if samples else {})
 
@@ -114,6 +121,8 @@ def make_bench_parser() -> Parser:
     parser = make_parser("bench", "Measures the engine on this machine and prints a table, with the bars beside it.")
     choice = f"any of {','.join(PARTS)} (default {','.join(_DEFAULT_PARTS)}; memory too if --minutes is given)"
     parser.add_argument("--only", metavar="PARTS", help=choice)
+    several = "measure several cards on one take instead; bench --multi --help shows its flags"
+    parser.add_argument(_MULTI, action="store_true", help=several)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure and the machine to FILE as well")
     parser.add_argument(
         "--ckpt_dir", metavar="DIR", type=Path, default=default.ckpt_dir, help="default: the demo model"
@@ -190,25 +199,6 @@ def _parts(options: argparse.Namespace) -> list[str]:
 
 def _refused(what: str, why: str, field: str) -> UserError:
     return UserError("ARGUMENTS_INVALID", what, why, "See live-avatar bench --help.", field=field)
-
-
-def _write(path: Path, report: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
-    except OSError as error:
-        raise UserError(
-            "OUTPUT_NOT_WRITABLE",
-            f'The figures cannot be written to "{path}".',
-            f"The system says: {error.strerror or error}.",
-            "Choose another place for --json.",
-            field="json",
-        ) from error
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that are not numbers become null: JSON has no word for them."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
 def _plain(value: Any) -> Any:

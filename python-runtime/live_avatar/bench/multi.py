@@ -1,106 +1,175 @@
-"""Several cards on one take, measured, with the simulator's prediction beside each figure.
+"""``live-avatar bench --multi``: several ranks on one take, measured, and the simulator's prediction of each figure.
 
-``python -m live_avatar.bench.multi --ranks 1,2 --json FILE``. Needs no files of a model: weights are drawn. First every
-rank's part is measured alone, on its card; then the ways between the cards; then all of them together.
+Needs no files of a model: weights are drawn. For each case and each way to cut it, every rank's part is measured alone,
+on its card; then all of them together. At the end a rank is killed. On ``--device cpu`` ranks are processes of one
+thread that share the processor, with a small network: that is how the command itself is tested.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import functools
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from live_avatar.bench.multi_measure import Job, measure_option
+from live_avatar.bench.endurance import measure_endurance
+from live_avatar.bench.multi_cases import Case, options_of
+from live_avatar.bench.multi_flags import cases_of, counts_of, devices_of, read_flags
+from live_avatar.bench.multi_job import Job
+from live_avatar.bench.multi_loss import measure_loss
+from live_avatar.bench.multi_measure import measure_option
+from live_avatar.bench.multi_trace import trace_option
+from live_avatar.bench.multi_words import case_lines, loss_lines, result_lines, trace_lines
+from live_avatar.bench.rank_threads import threads_of_ranks
+from live_avatar.bench.report_file import write_report, write_text
+from live_avatar.bench.surroundings import describe_machine, machine_lines
 from live_avatar.checkpoint.drawn import Drawing
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.checkpoint.random_weights import write_random_model
-from live_avatar.compute_plan import ComputePlan
 from live_avatar.distributed.edges import Transport
-from live_avatar.distributed.multi_planner import Fleet, Option, plan_fleet, single_option
+from live_avatar.distributed.multi_planner import Fleet, Option
 from live_avatar.distributed.selftest import run_selftest
 from live_avatar.distributed.simulated_order import Order
 from live_avatar.distributed.transfer_model import LINKS, Link, Wiring
-from live_avatar.distributed.wishes import read_cut_wishes
+from live_avatar.errors import UserError
 from live_avatar.fast.card import detect_card, link_rate
 from live_avatar.fast.card_rates import rates_of
-from live_avatar.fast.rungs import Card, Take, Wishes
+from live_avatar.fast.rungs import Card, Take
 from live_avatar.file_facts import read_model_sizes
-from live_avatar.footprint import CUDA_CONTEXT_BYTES
-from live_avatar.geometry import LatentShape, parse_size
+from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, LatentShape
+from live_avatar.threads import usable_cores
 
 _GB = 1e9
-# Without a card the planner is told of one, so that there is a cut to take.
+_INFER_FRAMES = 48
+_ENDURANCE_SIZE = (384, 256)
+_MOST_RANKS_OF_ENDURANCE = 4
+# The planner is told of a card for each rank on the processor, so that there are cuts to take.
 _NO_CARD = Card("processor", (9, 0), 64 * 10**9, 200 * 10**9, rates_of("H200", (9, 0), 132), True)
 
 
-def result_lines(result: dict[str, Any]) -> Iterator[str]:
-    """A table of what was measured, predicted from the parts, and planned beforehand."""
-    measured, predicted, planned = result["measured"], result["predicted"], result["planned"]
-    yield result["summary"]
-    for part in result["parts"]:
-        items = ", ".join(f"{each:.1f}" for each in part["item_ms"]) or "none"
-        yield (
-            f"  rank {part['rank']} alone: items {items} ms, prefill {part['prefill_ms']:.0f} ms, weights "
-            f"{part['weights_gb']:.1f} GB (planned {part['planned_weights_gb']:.1f}), peak {part['peak_gb']:.1f} GB"
-        )
-    encode = "" if result["encode_ms"] is None else f", compressing {result['encode_ms']:.1f} ms"
-    yield f"  decoding {result['decode_ms']:.1f} ms{encode}"
-    yield f"  {'':22}{'measured':>10}{'predicted':>11}{'off by':>8}{'planned':>10}"
-    for name, words in (("fps", "frames/s"), ("p50", "period p50, ms"), ("p95", "period p95, ms")):
-        yield _row(words, measured[name], predicted[name], planned[name], 1)
-    yield _row("first picture, s", measured["first_picture"], predicted["first_picture"], planned["first_picture"], 2)
-    if measured["encoded"] is not None and result["predicted_encoded"] is not None:
-        encoded = result["predicted_encoded"]["fps"]
-        yield _row("frames/s with H.264", measured["encoded"]["fps"], encoded, planned["fps"], 1)
-    memory = [f"{held:.1f}" for held in measured["memory_gb"] if held is not None]
-    if memory:
-        yield f"  GB of tensors on each card: {', '.join(memory)}"
+class _Bench:
+    """One run of the command."""
 
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        cases: Sequence[Case],
+        counts: Sequence[int],
+        devices: tuple[str, ...],
+        model: Path,
+    ) -> None:
+        self._options = options
+        self._cases = cases
+        self._counts = counts
+        self._devices = devices
+        self._model = model
+        self._sizes = read_model_sizes(CheckpointLayout.find(model))
+        self._on_cards = devices[0].startswith("cuda")
+        self._wiring, self._transport, ways = _wiring(devices)
+        self.report: dict[str, Any] = {
+            "machine": describe_machine(devices[0]),
+            "devices": list(devices),
+            "steps": options.steps,
+            "ways": ways,
+            "results": [],
+            "failed": [],
+        }
 
-def _row(words: str, measured: float, predicted: float, planned: float, digits: int) -> str:
-    off = predicted / measured - 1
-    return f"  {words:22}{measured:10.{digits}f}{predicted:11.{digits}f}{off:+8.1%}{planned:10.{digits}f}"
+    def run(self) -> None:
+        """Measure everything that was asked for."""
+        print("\n".join([*machine_lines(self.report["machine"]), *self.report["ways"]]), flush=True)
+        cases, counts = self._cases, self._counts
+        for case in cases:
+            self._job(case, max(counts))
+        for index, case in enumerate(cases):
+            self._measure_case(case, counts, first=index == 0)
+        most = max(counts)
+        if most > 1 and not self._options.no_loss:
+            self._measure_loss(cases[0], most)
+        if self._options.trace is not None:
+            self._trace(cases[0], most)
+        if self._options.endurance is not None:
+            size = _ENDURANCE_SIZE if self._options.size is None else cases[0].size
+            ranks = min(most, _MOST_RANKS_OF_ENDURANCE)
+            self._say(["\nendurance, with a tiny network on the processor"])
+            self._keep("endurance", measure_endurance(size, _INFER_FRAMES, ranks, self._options.endurance), [])
 
+    def _measure_case(self, case: Case, counts: Sequence[int], *, first: bool) -> None:
+        results: list[dict[str, Any]] = []
+        for ranks in counts:
+            job = self._job(case, ranks)
+            for name, option in self._options_of(case, job):
+                if option is None:
+                    print(f"{case.words()}: {ranks} cards have no room, {name}", flush=True)
+                    continue
+                longest = name == "best" or (name == "one card" and max(counts) == 1)
+                if self._options.minutes is not None and first and longest and ranks == max(counts):
+                    blocks = round(self._options.minutes * 60 * FRAMES_PER_SECOND / BLOCK_FRAMES)
+                    job = replace(job, long_blocks=max(2, blocks))
+                facts = {"name": name, "ranks": ranks, "size": list(case.size), "limit_gb": case.limit}
+                try:
+                    found = facts | {"precision": case.precision} | measure_option(job, option, case.size)
+                except UserError as error:
+                    # The other ways are measured all the same.
+                    self.report["failed"].append(facts | {"code": error.code, "what": error.what, "why": error.why})
+                    self._say([f"{case.words()}, {name}: {error.what} {error.why} [{error.code}]"])
+                    continue
+                finally:
+                    job = replace(job, long_blocks=0)
+                results.append(found)
+                self.report["results"].append(found)
+                self._say(list(result_lines(found)))
+        self._say(list(case_lines(case, results)))
 
-def _options(job: Job, arguments: argparse.Namespace, counts: Sequence[int]) -> Iterator[tuple[Job, Option]]:
-    """The way to measure for each number of ranks."""
-    for ranks in counts:
-        fewer = job.first(ranks)
-        fleet = Fleet(fewer.cards, fewer.wiring)
-        if ranks == 1:
-            option = single_option(fewer.take, fleet, Wishes(steps="sequential"))
-        else:
-            given = arguments.layers is not None and len(arguments.layers.split(",")) == ranks
-            choice = read_cut_wishes(
-                num_gpus_dit=None,
-                cut=arguments.cut,
-                layers=arguments.layers if given else None,
-                enable_vae_parallel=arguments.enable_vae_parallel,
-            )
-            plan = plan_fleet(fewer.take, fleet, Wishes(), replace(choice, ranks=ranks))
-            option = plan.options[0] if plan.options else None
-        if option is None:
-            print(f"{ranks} cards have no room for this take", file=sys.stderr)
-            continue
-        if arguments.room is not None:
-            option = replace(option, order=Order(arguments.room, None, option.order.ahead))
-        if arguments.engine == "plain":
-            option = _plain(fewer, option)
-        yield fewer, option
+    def _measure_loss(self, case: Case, ranks: int) -> None:
+        job, fewer_job = self._job(case, ranks), self._job(case, ranks - 1)
+        option, fewer = self._best(case, job), self._best(case, fewer_job)
+        if option is not None and fewer is not None:
+            found = measure_loss(job, option, fewer_job, fewer)
+            self._keep("loss", found, list(loss_lines(found)))
 
+    def _trace(self, case: Case, ranks: int) -> None:
+        job = self._job(case, ranks)
+        option = self._best(case, job)
+        if option is not None:
+            picture, facts = trace_option(job, option)
+            write_text(self._options.trace, picture, "trace")
+            self._keep("trace", facts, list(trace_lines(facts, str(self._options.trace))))
 
-def _plain(job: Job, option: Option) -> Option:
-    """The same with the network as published: what a machine without a card measures."""
-    plan = ComputePlan("plain", "float32", "float32", graphs=False)
-    ranks = tuple(replace(rank, plan=plan) for rank in option.ranks)
-    return replace(option, ranks=ranks)
+    def _best(self, case: Case, job: Job) -> Option | None:
+        return next(self._options_of(replace(case, cuts=case.cuts[:1]), job))[1]
+
+    def _options_of(self, case: Case, job: Job) -> Iterator[tuple[str, Option | None]]:
+        fleet = Fleet(job.cards, job.wiring)
+        for name, option in options_of(case, job.take, fleet, plain=not self._on_cards):
+            if option is not None and self._options.room is not None:
+                option = replace(option, order=Order(self._options.room, None, option.order.ahead))
+            yield name, option
+
+    def _job(self, case: Case, ranks: int) -> Job:
+        limit = None if case.limit is None else int(case.limit * _GB)
+        devices = self._devices[:ranks]
+        take = Take(self._sizes, LatentShape.of_picture(*case.size, _INFER_FRAMES), self._options.steps)
+        cards = tuple(_card(device, limit) for device in devices)
+        wiring = replace(self._wiring, hosts=self._wiring.hosts[:ranks])
+        cores = None if self._on_cards else usable_cores()
+        return Job(take, self._model, devices, cards, limit, wiring, self._transport, self._options.blocks, cores=cores)
+
+    def _keep(self, name: str, found: dict[str, Any], lines: Sequence[str]) -> None:
+        self.report[name] = found
+        self._say(lines)
+
+    def _say(self, lines: Sequence[str]) -> None:
+        """Print, and write what there is so far."""
+        print("\n".join(lines), flush=True)
+        if self._options.json is not None:
+            write_report(self._options.json, self.report)
 
 
 def _wiring(devices: tuple[str, ...]) -> tuple[Wiring, Transport, list[str]]:
@@ -119,60 +188,36 @@ def _wiring(devices: tuple[str, ...]) -> tuple[Wiring, Transport, list[str]]:
     return Wiring(hosts, some, some, measured), found.way.transport, [found.way.words, *words, *found.notes]
 
 
+@functools.cache
 def _card(device: str, limit: int | None) -> Card:
+    """A card as the planner sees it, looked at once, while nothing is on it."""
     if not device.startswith("cuda"):
         return _NO_CARD
     found = detect_card(torch.device(device), limit)
-    return replace(found, rates=found.rates.with_link(link_rate(torch.device(device))))
+    return replace(found, rates=found.rates.with_link(_link_rate(device)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and write a JSON file if asked to; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m live_avatar.bench.multi", description=__doc__)
-    parser.add_argument("--ranks", default="", help="numbers of cards, such as 1,2,4 (1 and all there are)")
-    parser.add_argument("--size", default="704*384", help="width*height (704*384)")
-    parser.add_argument("--steps", type=int, default=4, help="denoising steps (4)")
-    parser.add_argument("--cut", help="auto, layers, steps or balanced (auto)")
-    parser.add_argument("--layers", help="slices of the ranks, such as 18,22; for the number of ranks that it has")
-    parser.add_argument("--enable_vae_parallel", action="store_true", help="the lead only decodes")
-    parser.add_argument("--room", type=int, help="blocks in flight (as the planner says)")
-    parser.add_argument("--memory_limit", type=float, help="gigabytes of each card that may be taken")
-    parser.add_argument("--blocks", type=int, default=32, help="blocks to measure (32)")
-    parser.add_argument("--preset", default="14b", help="sizes of the network, as random-weights has them (14b)")
-    parser.add_argument("--devices", help="devices of the ranks, such as cuda:0,cuda:1 (all cards)")
-    parser.add_argument("--engine", choices=("flat", "plain"), default="flat", help="plain: the network as published")
-    parser.add_argument("--json", type=Path, help="file to write")
-    arguments = parser.parse_args(argv)
-    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    devices = tuple(arguments.devices.split(",")) if arguments.devices else tuple(cards)
-    if not devices:
-        print("PyTorch sees no card here; name devices with --devices.", file=sys.stderr)
-        return 2
-    counts = [int(part) for part in (arguments.ranks or f"1,{len(devices)}").split(",")]
-    counts = [count for count in dict.fromkeys(counts) if 1 <= count <= len(devices)]
-    limit = None if arguments.memory_limit is None else int(arguments.memory_limit * _GB)
-    if limit is not None and limit <= CUDA_CONTEXT_BYTES:
-        print(f"--memory_limit has to be more than {CUDA_CONTEXT_BYTES / _GB:.1f}.", file=sys.stderr)
-        return 2
-    size = parse_size(arguments.size)
-    wiring, transport, said = _wiring(devices)
-    print("\n".join(said), flush=True)
-    report: dict[str, Any] = {"torch": torch.__version__, "devices": list(devices), "ways": said, "results": []}
-    with tempfile.TemporaryDirectory(prefix="live-avatar-bench-") as folder:
+@functools.cache
+def _link_rate(device: str) -> float:
+    return link_rate(torch.device(device))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure and print; returns 0.
+
+    Raises:
+        UserError: ``ARGUMENTS_INVALID``, ``SIZE_INVALID``, ``CUT_INVALID``, ``DEVICE_UNAVAILABLE``, or of a rank.
+    """
+    options = read_flags(argv)
+    devices = devices_of(options)
+    on_processor = not devices[0].startswith("cuda")
+    counts, cases = counts_of(options.ranks, len(devices)), cases_of(options, on_cards=not on_processor)
+    preset = options.preset or ("medium" if on_processor else "14b")
+    with (
+        tempfile.TemporaryDirectory(prefix="live-avatar-bench-") as folder,
+        threads_of_ranks(1) if on_processor else nullcontext(),
+    ):
         model = Path(folder) / "model"
-        write_random_model(model, arguments.preset, Drawing(1))
-        take = Take(read_model_sizes(CheckpointLayout.find(model)), LatentShape.of_picture(*size, 48), arguments.steps)
-        found = tuple(_card(device, limit) for device in devices)
-        job = Job(take, model, devices, found, limit, wiring, transport, arguments.blocks)
-        report |= {"cards": [card.name for card in found], "size": list(size), "steps": arguments.steps}
-        for fewer, option in _options(job, arguments, counts):
-            result = measure_option(fewer, option, size)
-            report["results"].append(result)
-            print("\n".join(result_lines(result)), flush=True)
-            if arguments.json is not None:
-                arguments.json.write_text(json.dumps(report, indent=1), "utf-8")
+        write_random_model(model, preset, Drawing(1))
+        _Bench(options, cases, counts, devices, model).run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

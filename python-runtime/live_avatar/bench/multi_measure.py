@@ -7,7 +7,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +16,11 @@ import torch
 
 from live_avatar.bench.card_sinks import ClipSink, FrameTaker, Sink
 from live_avatar.bench.card_take import percentiles, take_block
+from live_avatar.bench.multi_job import Job
 from live_avatar.bench.random_network import random_conditions
 from live_avatar.bench.rank_timing import RankMeasurement, SharedInputs, measure_rank, seconds_of
 from live_avatar.checkpoint.layout import CheckpointLayout
-from live_avatar.compute_plan import ComputePlan
 from live_avatar.distributed.cut import LEAD
-from live_avatar.distributed.edges import Transport
 from live_avatar.distributed.multi_planner import Fleet, Option, setting_of
 from live_avatar.distributed.multi_words import option_words
 from live_avatar.distributed.orders import RankModel
@@ -29,54 +29,22 @@ from live_avatar.distributed.simulation import simulate
 from live_avatar.distributed.team import Formation
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.time_line import Simulation
-from live_avatar.distributed.transfer_model import Wiring
-from live_avatar.fast.rungs import Card, Take
-from live_avatar.fast.weight_cache import CacheSettings
-from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import PRIMING_LATENTS, Session, SessionSettings
+from live_avatar.session import PRIMING_LATENTS, Session
 from live_avatar.take_passes import PassSettings
 from live_avatar.vae.frame_copies import Frame, PendingFrames
 
 _GB = 1e9
 _SETTLING_BLOCKS = 4
 _DECODES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is measured.
-
-    Attributes:
-        take: sizes of the networks and the pictures; folder: of the model; devices: of the ranks.
-        cards: as the planner sees them; limit: bytes of each card that may be taken, or ``None``.
-        wiring: the measured ways; transport: as :class:`Formation` has it; blocks: measured one by one.
-    """
-
-    take: Take
-    folder: Path
-    devices: tuple[str, ...]
-    cards: tuple[Card, ...]
-    limit: int | None
-    wiring: Wiring
-    transport: Transport
-    blocks: int
-
-    def model(self, rank: int, plan: ComputePlan) -> RankModel:
-        """What a rank loads."""
-        return RankModel(self.folder, None, self.devices[rank], plan, CacheSettings(enabled=False), self.limit)
-
-    def first(self, ranks: int) -> Job:
-        """The same with fewer ranks."""
-        wiring = replace(self.wiring, hosts=self.wiring.hosts[:ranks])
-        return replace(self, devices=self.devices[:ranks], cards=self.cards[:ranks], wiring=wiring)
+_FIRST_PICTURES = 3
+_MEMORY_SAMPLES = 16
 
 
 def measure_option(job: Job, option: Option, size: tuple[int, int]) -> dict[str, Any]:
     """One way: each rank alone, then all together, and what the simulator says of the parts' times."""
-    cut, shape = option.cut, job.take.shape
-    models = tuple(job.model(rank, plan.plan) for rank, plan in enumerate(option.ranks))
-    ranks, extras = _measure_parts(job, option, models, size)
+    cut, shape, formation = option.cut, job.take.shape, job.formation(option)
+    ranks, extras = _measure_parts(job, option, formation.models, size)
     times = tuple(
         found.times(
             0.0 if plan.times.layer == 0 else plan.times.windowed / plan.times.layer,
@@ -85,14 +53,13 @@ def measure_option(job: Job, option: Option, size: tuple[int, int]) -> dict[str,
         )
         for found, plan in zip(ranks, option.ranks, strict=True)
     )
-    fleet = Fleet(job.cards, job.wiring)
-    setting = replace(setting_of(job.take, fleet, cut, option.ranks), times=times, encode=0.0)
-    order = option.order
+    fleet, order = Fleet(job.cards, job.wiring), option.order
+    setting = replace(setting_of(job.take, fleet, cut, option.ranks), times=times, encode=0.0, cores=job.cores)
+    # Through the first clip, until blocks in flight are spread evenly, and on.
     count = max(4 * shape.clip_blocks, 3 * order.room) + job.blocks
     acts = [*acts_of(count, len(cut.steps), order, anchor=shape.clip_blocks, more=True)]
     predicted = simulate(setting, acts)
     compressed = simulate(replace(setting, encode=extras["encode"]), acts) if extras["encode"] else None
-    formation = Formation(cut, models, job.transport, order.room, order.ahead)
     together = _measure_together(job, formation, size)
     gc.collect()
     if torch.cuda.is_available():
@@ -100,7 +67,8 @@ def measure_option(job: Job, option: Option, size: tuple[int, int]) -> dict[str,
     return {
         "summary": option_words(option),
         "cut": cut.as_dict(),
-        "order": {"room": order.room, "ahead": order.ahead},
+        "order": {"room": order.room, "gap": order.gap, "ahead": order.ahead},
+        "held": _held([(found.weights + found.cache) / _GB for found in ranks]),
         "parts": [_part_values(found, plan.memory.weights) for found, plan in zip(ranks, option.ranks, strict=True)],
         "decode_ms": extras["decode"] * 1000,
         "encode_ms": None if not extras["encode"] else extras["encode"] * 1000,
@@ -120,8 +88,15 @@ def _part_values(found: RankMeasurement, planned: int) -> dict[str, Any]:
         "prefill_ms": found.prefill * 1000,
         "weights_gb": found.weights / _GB,
         "planned_weights_gb": planned / _GB,
+        "cache_gb": found.cache / _GB,
         "peak_gb": found.peak / _GB,
     }
+
+
+def _held(held: list[float]) -> dict[str, Any]:
+    """Weights, keys and values of each rank, and their ratio to an even share of all of them."""
+    even = sum(held) / len(held)
+    return {"gb": held, "of_even_share": [each / even if even else None for each in held]}
 
 
 def _run_values(run: Simulation, before: float = 0.0) -> dict[str, Any]:
@@ -160,9 +135,11 @@ def _measure_decoding(job: Job, model: RankModel, size: tuple[int, int]) -> dict
     device, shape = choose_device(model.device), job.take.shape
     vae = load_vae(CheckpointLayout.find(job.folder), precisions_of(model.plan).vae, device)
     decoder = make_decoder(vae, "fast" if model.plan.engine == "flat" and device.type == "cuda" else "plain")
-    state = decoder.new_decoder_state()
     conditions = random_conditions(job.take.sizes.config, shape, device)
-    prime = seconds_of(device, lambda: decoder.prime_decoder(conditions.motion[:, :, :PRIMING_LATENTS], state))
+    # The first one compiles kernels, or chooses them: no part of a take of a process that has done one.
+    for _ in range(2):
+        state = decoder.new_decoder_state()
+        prime = seconds_of(device, partial(decoder.prime_decoder, conditions.motion[:, :, :PRIMING_LATENTS], state))
     latents = torch.randn(1, job.take.sizes.config.in_dim, 3, shape.height, shape.width, device=device)
     times: list[float] = []
     pending: list[PendingFrames] = []
@@ -207,20 +184,18 @@ def _measure_together(job: Job, formation: Formation, size: tuple[int, int]) -> 
     pipeline = TeamPipeline.assemble(formation)
     found: dict[str, Any] = {"load_seconds": time.perf_counter() - started}
     try:
-        settings = SessionSettings(job.take.shape, make_schedule(job.take.steps))
-
-        def new_session() -> Session:
-            conditions = random_conditions(job.take.sizes.config, job.take.shape, pipeline.device)
-            return pipeline.new_session(settings, conditions, SeededDraws(3))
-
-        found["first_picture"] = min(_first_picture(new_session) for _ in range(2))
-        session = new_session()
+        first = [_first_picture(partial(job.new_session, pipeline)) for _ in range(_FIRST_PICTURES)]
+        # Everything is compiled by the first of them, which is told apart.
+        found |= {"first_picture_cold": first[0], "first_picture": min(first[1:])}
+        session = job.new_session(pipeline)
         for _ in range(job.take.shape.clip_blocks + _SETTLING_BLOCKS):
             take_block(session)
         sink = FrameTaker()
         found |= _pace(session, sink, sink.times, job.blocks)
         found["encoded"] = _encoded_pace(session, job, size)
         found["memory_gb"] = _memory(pipeline)
+        if job.long_blocks:
+            found["long"] = _long_stretch(session, pipeline, job.long_blocks)
     finally:
         pipeline.close()
     return found
@@ -238,6 +213,22 @@ def _pace(session: Session, sink: Sink, times: list[float], blocks: int) -> dict
         sink.add(session.decode_frames(session.denoise_block()))
     sink.finish()
     return percentiles(times)
+
+
+def _long_stretch(session: Session, pipeline: TeamPipeline, blocks: int) -> dict[str, Any]:
+    """Period of many blocks, and each rank's memory on the way."""
+    sink, memory = FrameTaker(), []
+    for index in range(blocks + 1):
+        sink.add(session.decode_frames(session.denoise_block()))
+        if index % max(1, blocks // _MEMORY_SAMPLES) == 0:
+            memory.append(_memory(pipeline))
+    sink.finish()
+    found: dict[str, Any] = dict(percentiles(sink.times))
+    grown = [
+        None if begin is None or end is None else end / begin - 1
+        for begin, end in zip(memory[len(memory) // 4], memory[-1], strict=True)
+    ]
+    return found | {"blocks": blocks, "p99_over_p50": found["p99"] / found["p50"], "grown": grown, "memory_gb": memory}
 
 
 def _encoded_pace(session: Session, job: Job, size: tuple[int, int]) -> dict[str, float] | None:

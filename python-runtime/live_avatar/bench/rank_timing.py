@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from live_avatar.denoiser import Denoiser
 from live_avatar.distributed.cut import LEAD, Cut
@@ -57,7 +57,8 @@ class RankMeasurement:
     Attributes:
         items: seconds of its part of each step that it has to do with, as the cut orders them, with a full window.
         prefill: seconds of its part of one prefill.
-        weights, peak: bytes of tensors on the card after loading, and at most; 0 without a card.
+        weights: bytes of weights after loading; cache: of keys and values.
+        peak: bytes of tensors on the card at most; 0 without a card.
     """
 
     rank: int
@@ -65,6 +66,7 @@ class RankMeasurement:
     items: tuple[float, ...]
     prefill: float
     weights: int
+    cache: int
     peak: int
 
     def times(self, windowed: float, prefill_layers: int, decode: float = 0.0) -> RankTimes:
@@ -154,9 +156,9 @@ def measure_rank(
         model.ckpt_dir, model.lora, model.device, plan=model.plan, weight_cache=model.weight_cache
     )
     denoiser = load_denoiser(identify_weights(options), model.weight_cache, part=cut.part_of(rank))
-    weights = torch.cuda.memory_allocated(device) if on_card else 0
+    weights = torch.cuda.memory_allocated(device) if on_card else _parameter_bytes(denoiser)
     given = inputs or shared_inputs(denoiser, settings, conditions)
-    items, prefill = _run(denoiser, cut, rank, settings, given.on(device), blocks)
+    items, prefill, cache = _run(denoiser, cut, rank, settings, given.on(device), blocks)
     peak = torch.cuda.max_memory_allocated(device) if on_card else 0
     layers = tuple(len(span) for step in range(len(cut.steps)) if (span := cut.share_of(rank, step)) is not None)
     del denoiser
@@ -164,16 +166,16 @@ def measure_rank(
     if on_card:
         torch.cuda.empty_cache()
         apply_memory_limit(device, None)
-    return RankMeasurement(rank, layers, items, prefill, weights, peak), given
+    return RankMeasurement(rank, layers, items, prefill, weights, cache, peak), given
 
 
 def _run(
     denoiser: Denoiser, cut: Cut, rank: int, settings: PassSettings, given: SharedInputs, blocks: int
-) -> tuple[tuple[float, ...], float]:
-    """Median seconds of the rank's part of each step, and those of a prefill."""
+) -> tuple[tuple[float, ...], float, int]:
+    """Median seconds of the rank's part of each step, those of a prefill, and bytes of keys and values."""
     device = denoiser.device
     if not cut.units_of(rank):
-        return (), 0.0
+        return (), 0.0, 0
     ends = Ends(
         {edge: _Nobody() for edge in cut.edges if edge.source == rank},
         {edge: _Noise(device) for edge in cut.edges if edge.target == rank},
@@ -196,7 +198,14 @@ def _run(
         if rank == LEAD:
             stage.take_latents(block)
     stage.finish()
-    return tuple(statistics.median(times) for _, times in sorted(taken.items())), prefill
+    return tuple(statistics.median(times) for _, times in sorted(taken.items())), prefill, stage.cache_bytes
+
+
+def _parameter_bytes(denoiser: Denoiser) -> int:
+    """Of the parts that are there of a network in PyTorch, which a rank on the processor is."""
+    if not isinstance(denoiser, nn.Module):
+        return 0
+    return sum(part.numel() * part.element_size() for part in denoiser.parameters() if not part.is_meta)
 
 
 def seconds_of(device: torch.device, act: Callable[[], object]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.wishes import CutWishes
+from live_avatar.events import RenderEvent
 from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
 from live_avatar.warm_model import WarmModel
@@ -30,6 +32,31 @@ def test_two_planned_cards_make_the_file_of_one(tmp_path: Path, monkeypatch: pyt
         assert (plan.team is not None) == cut.several
         model.render(job, plan, wishes, lambda event: None, never)
         assert isinstance(model.pipeline, TeamPipeline) == cut.several
+        model.drop()
+        files.append(video(job).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_follower_without_memory_changes_no_picture_on_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    from tests.test_team_memory import ShortLadder, forgetful, steps_down
+
+    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
+    wishes = ComputeWishes(cut=CutWishes("layers", ranks=2))
+    files = []
+    for name in ("undisturbed", "forgetful"):
+        model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
+        job = make_job(tmp_path / f"{name}.mp4", sample_steps=2)
+        plan = model.plan(job, wishes, Machine.detect("cuda:0"))
+        assert plan.team is not None
+        assert plan.team.ladder is not None
+        ladder = ShortLadder(plan.team.ladder.take, plan.team.ladder.wishes)
+        plan = replace(plan, team=replace(plan.team, ladder=ladder))
+        if name == "forgetful":
+            forgetful(monkeypatch, tmp_path, "3")
+        events: list[RenderEvent] = []
+        model.render(job, plan, wishes, events.append, never)
+        assert len(steps_down(events)) == (name == "forgetful")
         model.drop()
         files.append(video(job).read_bytes())
     assert files[0] == files[1]
