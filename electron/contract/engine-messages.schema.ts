@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { saidSchema } from "./said.schema.ts";
 
 /**
  * What an engine worker says, protocol 1 (docs/protocol.md): one JSON object a line. The JSON Schema files of the engine are the definition; a test holds this file against them.
@@ -13,10 +14,13 @@ const bytes = z.int().min(0);
 const seconds = z.number().min(0);
 const size = z.object({ width: atLeastOne, height: atLeastOne });
 const code = z.string().regex(/^[A-Z][A-Z0-9_]*$/);
-const codedText = z.object({ code, text: z.string() });
+/** What is filled into a sentence, by name; engines of before 0.2 name none. */
+const values = z.record(z.string(), z.union([z.string(), z.number()])).optional();
+const codedText = z.object({ code, text: z.string(), values });
+const said = saidSchema.extend({ code });
 const id = z.string().min(1).max(200);
 
-const engineFault = z.object({ code, what: z.string(), why: z.string(), hint: z.string(), field: z.string().nullable() });
+const engineFault = z.object({ code, what: z.string(), why: z.string(), hint: z.string(), field: z.string().nullable(), values });
 const device = z.object({
   index: count,
   name: z.string(),
@@ -54,6 +58,8 @@ const planOnCard = z.object({
     keep_primed: z.boolean().optional(),
   }),
   summary: z.string(),
+  /** The phrases of the summary. */
+  words: z.array(said).optional(),
   peak: bytes,
   worst_moment: z.enum(["load", "prompt", "portrait", "prefill", "blocks", "sound"]),
   /** Bytes of main memory. */
@@ -61,7 +67,7 @@ const planOnCard = z.object({
   frames_per_second: seconds,
   first_picture_seconds: seconds,
   rates: z.string(),
-  rejected: z.array(z.object({ summary: z.string(), peak: bytes, frames_per_second: seconds, why: z.string() })),
+  rejected: z.array(z.object({ summary: z.string(), words: z.array(said).optional(), peak: bytes, frames_per_second: seconds, why: z.string(), /** The same as `why`. */ reason: said.optional() })),
 });
 
 /** How several cards share a render. `peak` and `host` are bytes, where cards were planned. */
@@ -133,7 +139,7 @@ const deviceMemory = z.object({ allocated: bytes, reserved: bytes }).nullable();
 const doing = z.object({ stage: z.string(), text: z.string(), clip: bytes.nullable(), clips: z.int().min(1).nullable(), block: bytes.nullable(), seconds });
 
 const engineEvent = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("stage"), stage: z.string(), done: bytes, total: bytes, text: z.string(), /** Of the sentence; engines of before 0.2 name none. */ code: code.optional(), values: z.record(z.string(), z.union([z.string(), z.number()])).optional() }),
+  z.object({ kind: z.literal("stage"), stage: z.string(), done: bytes, total: bytes, text: z.string(), /** Of the sentence; engines of before 0.2 name none. */ code: code.optional(), values }),
   z.object({ kind: z.literal("block"), clip: count, block: count, blocks_per_clip: atLeastOne, seconds }),
   z.object({ kind: z.literal("picture"), clip: count, frame: count, path: z.string() }),
   z.object({
@@ -151,7 +157,7 @@ const engineEvent = z.discriminatedUnion("kind", [
     device_memory: deviceMemory,
   }),
   z.object({ kind: z.literal("state"), clip: count, path: z.string(), bytes, seconds }),
-  z.object({ kind: z.literal("warning"), code, text: z.string() }),
+  codedText.extend({ kind: z.literal("warning") }),
   z.object({ kind: z.literal("done"), path: z.string().nullable(), frames: atLeastOne, seconds, frames_per_second: seconds }),
 ]);
 export type EngineEvent = z.infer<typeof engineEvent>;
@@ -191,10 +197,23 @@ export type EngineFinding = z.infer<typeof engineFinding>;
 export type CheckedImage = z.infer<typeof checkedImage>;
 export type CheckedAudio = z.infer<typeof checkedAudio>;
 
-/** What the processes do that compute together with the worker, which is rank 0. `memory` is of the rank's card; null on a processor. */
+/** A run of `count` of the layers or steps, from number `first` on, counted from 0. */
+const portion = z.object({ first: bytes, count: bytes, of: bytes });
+/** What each process of a render does; rank 0 is the worker. `uuid` and `memory` are of the rank's card, null on a processor; without a model there are none. */
 const engineRanks = z.array(
-  z.object({ rank: atLeastOne, device: z.string(), phase: z.string(), done: bytes, memory: z.object({ allocated: bytes, reserved: bytes, total: bytes }).nullable() }),
+  z.object({
+    rank: count,
+    device: z.string(),
+    uuid: z.string().nullable().optional(),
+    phase: z.string(),
+    done: bytes,
+    layers: portion.optional(),
+    steps: portion.optional(),
+    frames_per_second: seconds.optional(),
+    memory: z.object({ allocated: bytes, reserved: bytes, total: bytes }).nullable(),
+  }),
 );
+export type EngineRank = z.infer<typeof engineRanks>[number];
 
 const staleReason = z.enum(["portrait", "size", "seed", "steps", "weights", "prompt", "sound", "length", "clip_frames", "rotary_rounding", "speaker_masks", "pose_video", "engine", "missing_file", "never_rendered"]);
 

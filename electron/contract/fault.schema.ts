@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { saidValuesSchema } from "./said.schema.ts";
 
 /** How every error reaches the user. `field` names the input at fault, as a path such as `audio[1]`. */
 export const faultSchema = z.object({
@@ -7,6 +8,8 @@ export const faultSchema = z.object({
   why: z.string(),
   hint: z.string(),
   field: z.string().nullable(),
+  /** The figures and names in its sentences, for translations. */
+  values: saidValuesSchema.optional(),
 });
 export type Fault = z.infer<typeof faultSchema>;
 

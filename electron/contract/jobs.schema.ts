@@ -48,6 +48,9 @@ const progress = {
 };
 const time = z.number();
 
+/** What a render was to take, from the engine's plan. */
+const expectedSchema = z.object({ memoryBytes: z.number(), framesPerSecond: z.number().nullable() });
+
 /** Times are milliseconds since 1970, of the server's clock, for display only: nothing is decided by them. */
 export const jobStateSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("queued"), ...progress, /** It had begun before and goes on from there. */ resumes: z.boolean() }),
@@ -74,7 +77,18 @@ export const jobStateSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("stopping"), ...progress, then: z.enum(["paused", "cancelled"]) }),
   z.object({ status: z.literal("paused"), ...progress, /** Why the studio paused it by itself: the disk is full. */ fault: faultSchema.optional() }),
   z.object({ status: z.literal("cancelled"), ...progress, endedAt: time }),
-  z.object({ status: z.literal("finished"), ...progress, endedAt: time, seconds: z.number(), framesPerSecond: z.number().nullable(), bytes: z.number(), warnings: z.array(z.string()) }),
+  z.object({
+    status: z.literal("finished"),
+    ...progress,
+    endedAt: time,
+    seconds: z.number(),
+    framesPerSecond: z.number().nullable(),
+    bytes: z.number(),
+    /** The most memory it was seen to use: of the card, or without one of the machine. Exports, and jobs of earlier versions, name neither. */
+    peakMemoryBytes: z.number().nullable().optional(),
+    /** What the engine's plan had said of it before. */
+    expected: expectedSchema.nullable().optional(),
+  }),
   z.object({ status: z.literal("failed"), ...progress, endedAt: time, fault: faultSchema, /** Clip it failed at, counted on the timeline. */ clip: z.int().min(0).nullable() }),
 ]);
 export type JobState = z.infer<typeof jobStateSchema>;
@@ -90,6 +104,8 @@ export const jobSchema = z.object({
    */
   revision: z.int().min(0).nullable().default(null),
   work: jobWorkSchema,
+  /** What it was warned about so far, each once; a retry begins without. */
+  warnings: z.array(saidSchema).default([]),
   state: jobStateSchema,
 });
 export type Job = z.infer<typeof jobSchema>;

@@ -18,9 +18,32 @@ export const gpuSchema = z.object({
 });
 export type Gpu = z.infer<typeof gpuSchema>;
 
+/** A run of `count` of the layers or steps, from number `first` on, counted from 0; a card that only decodes has none. */
+const portionSchema = z.object({ first: z.int().min(0), count: z.int().min(0), of: z.int().min(0) });
+export type Portion = z.infer<typeof portionSchema>;
+
+/** A process of the engine, and its part of the video model; rank 0 is the worker itself. */
+export const rankReportSchema = z.object({
+  rank: z.int().min(0),
+  /** As torch names it: `cpu`, `cuda:1`. */
+  device: z.string(),
+  /** Of its card; null on a processor, and for a card of another machine. */
+  uuid: z.string().nullable(),
+  state: z.enum(["starting", "loading", "working", "waiting"]),
+  layers: portionSchema.nullable(),
+  steps: portionSchema.nullable(),
+  /** Over the last seconds. */
+  framesPerSecond: z.number().nullable(),
+  /** What this process holds of the card; null on a processor. */
+  memory: z.object({ usedBytes: z.number(), totalBytes: z.number() }).nullable(),
+});
+export type RankReport = z.infer<typeof rankReportSchema>;
+
 export const machineReportSchema = z.object({
   at: z.number(),
   gpus: z.array(gpuSchema),
+  /** What the engine's processes do; none while no model is loaded. */
+  ranks: z.array(rankReportSchema),
   /** Why the list may be empty or incomplete. `none` is a normal state. */
   gpuSource: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("nvidia-smi") }),
@@ -41,8 +64,8 @@ export type MachineReport = z.infer<typeof machineReportSchema>;
 /** What a render would take here, from the engine's planner and the speeds measured on this machine. */
 export const estimateSchema = z.object({
   fits: z.boolean(),
-  /** The plan in words: precision, KV, offload, cards. */
-  plan: z.string(),
+  /** The plan in phrases: device, precision, offload, cards. */
+  plan: z.array(saidSchema),
   width: z.int(),
   height: z.int(),
   frames: z.int(),
@@ -59,7 +82,7 @@ export const estimateSchema = z.object({
     .object({
       framesPerSecond: z.number(),
       firstPictureSeconds: z.number(),
-      rejected: z.array(z.object({ plan: z.string(), framesPerSecond: z.number(), /** In the engine's words. */ why: z.string() })),
+      rejected: z.array(z.object({ plan: z.array(saidSchema), framesPerSecond: z.number(), why: saidSchema })),
     })
     .nullable(),
   fault: faultSchema.nullable(),

@@ -4,7 +4,7 @@ import { idSchema, projectDocumentSchema, qualitySchema } from "./document/proje
 import { faultSchema, findingSchema } from "./fault.schema.ts";
 import { exportRequestSchema, jobSchema, loadSampleSchema, renderScopeSchema } from "./jobs.schema.ts";
 import { estimateSchema, machineReportSchema, modelSchema, setupCheckSchema, workerStateSchema } from "./machine.schema.ts";
-import { importHowSchema, modelAbilitySchema, modelRemovalSchema, modelSourceSchema, modelStoreSchema } from "./models.schema.ts";
+import { importHowSchema, modelAbilitySchema, modelMendingSchema, modelRemovalSchema, modelSourceSchema, modelStoreSchema } from "./models.schema.ts";
 import { takeOutputSchema } from "./outputs.schema.ts";
 import { runtimeReportSchema } from "./runtime.schema.ts";
 import { settingsSchema } from "./settings.schema.ts";
@@ -192,7 +192,9 @@ export const contract = {
     /** The one thing here that uses the network; refused with NETWORK_OFF under `--offline`. */
     download: base.output(z.object({})),
     /** Reads all files again and brings those anew that are damaged or missing. */
-    mend: base.input(modelId).output(z.object({})),
+    mending: base.input(modelId).output(modelMendingSchema),
+    /** `ownFolder`: the user permits to write into a folder of their own; refused with MODEL_FOLDER_OWN without. */
+    mend: base.input(z.object({ modelId: z.string(), ownFolder: z.boolean() })).output(z.object({})),
     pause: base.input(modelId).output(z.object({})),
     resume: base.input(modelId).output(z.object({})),
     /** Gives up a repair: the model is taken as its files are. */

@@ -5,8 +5,10 @@ export const settingsSchema = z.looseObject({
   version: z.literal(1),
   language: z.enum(["system", "en", "zh"]),
   theme: z.enum(["system", "light", "dark"]),
-  /** UUIDs of the cards to use; null lets the planner choose. */
+  /** UUIDs of the cards to use; null: all. */
   gpus: z.array(z.string()).nullable(),
+  /** The cards to use work on one video together; otherwise the first of them renders. */
+  shareCards: z.boolean(),
   weightPrecision: z.enum(["auto", "fp32", "bf16", "fp8"]),
   defaultModelId: z.string(),
   /** Folders searched for checkpoints in the published layout. */

@@ -222,8 +222,9 @@ export function createRouter(studio: Studio) {
         await modelStore.download();
         return {};
       }),
+      mending: os.models.mending.handler(({ input }) => modelStore.mending(input.modelId)),
       mend: os.models.mend.handler(async ({ input }) => {
-        await modelStore.mend(input.modelId);
+        await modelStore.mend(input.modelId, input.ownFolder);
         return {};
       }),
       pause: os.models.pause.handler(async ({ input }) => {

@@ -77,7 +77,7 @@ export async function createStudio(dependencies: StudioDependencies): Promise<re
   const [uploads, closeUploads] = createUploads({ folder: data.uploads, limits: DEFAULT_UPLOAD_LIMITS, logger: logger("uploads") });
   const python = async (): Promise<string> => (await findRuntime(runtimePlaces)).python;
   const [media, closeMedia] = createMedia({ locateFfmpeg: () => findFfmpeg(process.env, python), cacheFolder: data.cache, logger: logger("media") });
-  const [hardware, closeHardware] = createHardware({ dataFolder: data.path, torch: () => torchOf(work), logger: logger("hardware") });
+  const [hardware, closeHardware] = createHardware({ dataFolder: data.path, torch: () => torchOf(work), ranks: () => [...work.engine.ranks()], logger: logger("hardware") });
   const storeFolder = (): string => settings.get().modelStore ?? join(data.path, "checkpoints");
   const storeProgram = { python, cacheFolder: join(data.cache, "hub") };
   const [transfers, closeTransfers] = await createTransfers({
@@ -116,8 +116,8 @@ export async function createStudio(dependencies: StudioDependencies): Promise<re
     data,
     runtimePlaces,
     choices: () => {
-      const { gpus, networkAllowed, weightPrecision } = settings.get();
-      return { gpus, networkAllowed: networkAllowed && !facts.offline, precision: weightPrecision };
+      const { gpus, shareCards, networkAllowed, weightPrecision } = settings.get();
+      return { gpus, shareCards, networkAllowed: networkAllowed && !facts.offline, precision: weightPrecision };
     },
     findModel: models.find,
     openProject: projects.readyState,

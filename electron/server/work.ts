@@ -37,7 +37,7 @@ export interface WorkDependencies {
   /** Where the Python runtime is looked for. */
   readonly runtimePlaces: RuntimePlaces;
   /** The user's choices; read at every start of the worker, and for every model that is loaded. */
-  readonly choices: () => { readonly gpus: readonly string[] | null; readonly networkAllowed: boolean; readonly precision: NonNullable<ModelChoice["precision"]> };
+  readonly choices: () => { readonly gpus: readonly string[] | null; readonly shareCards: boolean; readonly networkAllowed: boolean; readonly precision: NonNullable<ModelChoice["precision"]> };
   /** Folder and LoRA of a model. Throws MODEL_… when it cannot be used. */
   readonly findModel: (modelId: string) => Promise<{ readonly folder: string; readonly lora: string | null }>;
   readonly openProject: (projectId: string) => Promise<JobProject>;
@@ -119,7 +119,10 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
     publish: dependencies.publishOutput,
     findModel: async (modelId: string) => {
       const { folder, lora } = await dependencies.findModel(modelId);
-      return { id: modelId, choice: { ckpt_dir: folder, lora, precision: choices().precision } };
+      const { shareCards, precision } = choices();
+      // The worker sees the cards that were chosen.
+      const cards = engine.hello.get()?.torch.devices.length ?? 0;
+      return { id: modelId, choice: { ckpt_dir: folder, lora, precision, ...(shareCards && cards > 1 ? { compute: { ranks: cards } } : {}) } };
     },
   };
   const estimating = { engine, findModel: renderPorts.findModel, scratchFolder: data.cache };

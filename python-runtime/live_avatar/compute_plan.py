@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from live_avatar.fast.placement import Placement
+from live_avatar.sentence import Sentence, say
 
 Engine = Literal["plain", "flat"]
 WideForm = Literal["float32", "bfloat16"]
@@ -14,6 +16,21 @@ CacheForm = Literal["wide", "float8"]
 Steps = Literal["sequential", "packed"]
 LastStep = Literal["run", "skip"]
 EncoderPlace = Literal["device", "host", "int8"]
+
+
+_WEIGHTS: Final[Mapping[Weights, Sentence]] = {
+    "float32": say("WEIGHTS_FLOAT32", "float32 weights"),
+    "bfloat16": say("WEIGHTS_BFLOAT16", "bfloat16 weights"),
+    "float8": say("WEIGHTS_FLOAT8", "float8 weights"),
+}
+_CACHES: Final[Mapping[CacheForm, Sentence]] = {
+    "wide": say("CACHE_WIDE", "wide cache"),
+    "float8": say("CACHE_FLOAT8", "float8 cache"),
+}
+_STEPS: Final[Mapping[Steps, Sentence]] = {
+    "sequential": say("STEPS_IN_SEQUENCE", "steps in sequence"),
+    "packed": say("STEPS_PACKED", "steps packed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,38 @@ class ComputePlan:
             self.text_encoder == "int8",
         )
         return "flat " + " ".join(map(str, parts))
+
+    def words(self, layers: int) -> tuple[Sentence, ...]:
+        """How it differs from a model of so many ``layers`` being on the card, one short phrase each."""
+        placement = self.placement
+        parts = [_WEIGHTS[self.weights], _CACHES[self.cache], _STEPS[self.steps]]
+        resident = placement.resident_layers
+        if resident is not None and resident < layers:
+            parts.append(
+                say(
+                    "LAYERS_STREAMED",
+                    "{streamed} of {layers} layers streamed",
+                    streamed=layers - resident,
+                    layers=layers,
+                )
+            )
+        if self.streamed_cache:
+            parts.append(say("CACHE_STREAMED", "cache streamed"))
+        if placement.host_text and placement.host_audio:
+            parts.append(say("TEXT_AND_AUDIO_ON_HOST", "text and audio weights on the host"))
+        elif placement.host_text:
+            parts.append(say("TEXT_ON_HOST", "text weights on the host"))
+        elif placement.host_audio:
+            parts.append(say("AUDIO_ON_HOST", "audio weights on the host"))
+        if placement.conditions != "wide":
+            parts.append(say("CONDITIONS_SMALL", "{form} condition weights", form=placement.conditions))
+        if self.text_encoder == "host":
+            parts.append(say("TEXT_ENCODER_ON_HOST", "text encoder on the processor"))
+        elif self.text_encoder == "int8":
+            parts.append(say("TEXT_ENCODER_INT8", "text encoder in int8"))
+        if self.graphs:
+            parts.append(say("WITH_GRAPHS", "graphs"))
+        return tuple(parts)
 
     @property
     def loading(self) -> tuple[object, ...]:

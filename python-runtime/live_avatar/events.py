@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from live_avatar.sentence import Value, values_of
+
 
 @dataclass(frozen=True, slots=True)
 class StageEvent:
@@ -20,7 +22,7 @@ class StageEvent:
     total: int
     text: str
     code: str
-    values: Mapping[str, str | int | float] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
     kind: Literal["stage"] = "stage"
 
 
@@ -92,11 +94,15 @@ class StateEvent:
 
 @dataclass(frozen=True, slots=True)
 class WarningEvent:
-    """Something the user should know but that does not stop the render."""
+    """Something the user should know but that does not stop the render; ``values`` are those in its sentence."""
 
     code: str
     text: str
+    values: Mapping[str, Value] = field(init=False, default_factory=dict)
     kind: Literal["warning"] = "warning"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", values_of(self.text))
 
 
 @dataclass(frozen=True, slots=True)

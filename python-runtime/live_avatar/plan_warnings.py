@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from live_avatar.footprint import DiskUse
 from live_avatar.geometry import FRAMES_PER_SECOND
+from live_avatar.sentence import fill
 
 
 def plan_warnings(
     left_out: float, wanted_frames: int, disk: DiskUse, disk_available: int, frames: int, with_lora: bool
 ) -> list[tuple[str, str]]:
     """(code, sentence) of each."""
-    warnings = []
+    warnings: list[tuple[str, str]] = []
     if left_out > 0:
         warnings.append(
             (
                 "AUDIO_CUT",
-                f"The video ends after {frames / FRAMES_PER_SECOND:.2f} s; the last {left_out:.2f} s of the sound's "
-                f"{wanted_frames / FRAMES_PER_SECOND:.2f} s are left out. Raise --num_clip to keep them.",
+                fill(
+                    "The video ends after {end:.2f} s; the last {left_out:.2f} s of the sound's {sound:.2f} s are left "
+                    "out. Raise --num_clip to keep them.",
+                    end=round(frames / FRAMES_PER_SECOND, 2),
+                    left_out=round(left_out, 2),
+                    sound=round(wanted_frames / FRAMES_PER_SECOND, 2),
+                ),
             )
         )
     if disk.peak > disk_available:
         warnings.append(
             (
                 "DISK_TOO_SMALL",
-                f"The run needs about {disk.peak / 1e9:.2f} GB of disk and {disk_available / 1e9:.2f} GB are free. "
-                "It would stop cleanly when the disk is full, and can go on after space is freed.",
+                fill(
+                    "The run needs about {needed:.2f} GB of disk and {free:.2f} GB are free. It would stop cleanly "
+                    "when the disk is full, and can go on after space is freed.",
+                    needed=round(disk.peak / 1e9, 2),
+                    free=round(disk_available / 1e9, 2),
+                ),
             )
         )
     if not with_lora:

@@ -215,6 +215,9 @@ class RenderRun:
         self._pinned = fresh
         self._report_start(start, fresh, take.clips)
         clip_blocks = inputs.shape.clip_blocks
+        # Without a card nobody expects its encoder.
+        if writer.encoder_note is not None and self.pipeline.device.type == "cuda":
+            self._warn("ENCODER_FALLBACK", writer.encoder_note)
         self._check_stop()
         with (
             ClipEncoder(writer, self._keep_picture, self._check_stop) as encoder,

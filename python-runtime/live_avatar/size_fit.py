@@ -9,6 +9,7 @@ from live_avatar.errors import UserError
 from live_avatar.footprint import MemoryUse, ModelSizes
 from live_avatar.geometry import SIZE_MULTIPLE, LatentShape, choose_output_size
 from live_avatar.machine import Machine
+from live_avatar.sentence import Sentence, fill, gigabytes
 
 if TYPE_CHECKING:
     from live_avatar.compute_plan import ComputePlan
@@ -63,28 +64,36 @@ def plan_on_card(
         wishes = wishes.lifted()
     needed = leanest(take_of(*size), card, wishes).memory
     if needed.peak > card.free:
-        what, there = f"at least {needed.peak / 1e9:.1f} GB of the card", f"{card.free / 1e9:.1f} GB may be used"
+        lack = "at least {needed} GB of the card even with everything streamed that can be; {free} GB may be used."
+        figures = {"needed": gigabytes(needed.peak), "free": gigabytes(card.free)}
     else:
-        what, there = (
-            f"{needed.host / 1e9:.1f} GB of main memory for what does not fit on the card",
-            f"{card.host_free / 1e9:.1f} GB are free",
-        )
+        lack = "{needed} GB of main memory for what does not fit on the card; {free} GB are free."
+        figures = {"needed": gigabytes(needed.host), "free": gigabytes(card.host_free)}
     largest = largest_size(image, size, lambda w, h: fits_somehow(take_of(w, h), card, wishes))
     if largest is None:
         raise UserError(
             "MEMORY_TOO_SMALL",
             "This model does not fit into the free memory at any size.",
-            f"It needs {what} even with everything streamed that can be; {there}.",
+            fill(f"It needs {lack}", **figures),
             "Close other programs, raise --memory_limit if you gave one, or use a smaller model or another device.",
             field="ckpt_dir",
         )
     raise UserError(
         "SIZE_TOO_LARGE_FOR_MEMORY",
-        f"Pictures of {size[0]}x{size[1]} do not fit into memory.",
-        f"They need {what} even with everything streamed that can be; {there}.",
-        f'The largest that fits with this portrait is --size "{largest[0]}*{largest[1]}".',
+        _size_does_not_fit(size),
+        fill(f"They need {lack}", **figures),
+        _largest_that_fits(largest),
         field="size",
     )
+
+
+def _size_does_not_fit(size: tuple[int, int]) -> Sentence:
+    return fill("Pictures of {width}x{height} do not fit into memory.", width=size[0], height=size[1])
+
+
+def _largest_that_fits(size: tuple[int, int]) -> Sentence:
+    english = 'The largest that fits with this portrait is --size "{largest_width}*{largest_height}".'
+    return fill(english, largest_width=size[0], largest_height=size[1])
 
 
 def _refuse_choice(take: Take, card: Card, wishes: Wishes) -> None:
@@ -101,16 +110,17 @@ def _refuse_choice(take: Take, card: Card, wishes: Wishes) -> None:
         return
     needed = leanest(take, card, wishes).memory
     words = " and ".join(text for _, text in wishes.forced)
-    lack = (
-        f"it needs at least {needed.peak / 1e9:.1f} GB of the card; {card.free / 1e9:.1f} GB may be used"
-        if needed.peak > card.free
-        else f"it needs {needed.host / 1e9:.1f} GB of main memory; {card.host_free / 1e9:.1f} GB are free"
-    )
+    if needed.peak > card.free:
+        lack = "With that it needs at least {needed} GB of the card; {free} GB may be used."
+        figures = {"needed": gigabytes(needed.peak), "free": gigabytes(card.free)}
+    else:
+        lack = "With that it needs {needed} GB of main memory; {free} GB are free."
+        figures = {"needed": gigabytes(needed.host), "free": gigabytes(card.host_free)}
     chosen = other.chosen
     raise UserError(
         "CHOICE_DOES_NOT_FIT",
         f"The render does not fit with {words}.",
-        f"With that {lack}.",
+        fill(lack, **figures),
         f"Leave that choice to the planner. What fits: {chosen.words(other.config)} "
         f"({chosen.memory.peak / 1e9:.1f} GB, {chosen.time.frames_per_second:.1f} frames a second).",
         field=wishes.forced[0][0],
@@ -119,20 +129,30 @@ def _refuse_choice(take: Take, card: Card, wishes: Wishes) -> None:
 
 def too_large(size: tuple[int, int], memory: MemoryUse, machine: Machine, largest: tuple[int, int] | None) -> UserError:
     """What to say of the plain engine; ``largest`` is the largest size that fits, if any does."""
-    available = f"{machine.memory_available / 1e9:.1f} GB are free on {machine.device}"
+    free = gigabytes(machine.memory_available)
     if largest is None:
         without_pictures = max(memory.prepare, memory.process + memory.denoiser + memory.vae + memory.speech_encoder)
         return UserError(
             "MEMORY_TOO_SMALL",
             "This model does not fit into the free memory at any size.",
-            f"The program and its weights alone take about {without_pictures / 1e9:.1f} GB; {available}.",
+            fill(
+                "The program and its weights alone take about {needed} GB; {free} GB are free on {device}.",
+                needed=gigabytes(without_pictures),
+                free=free,
+                device=machine.device,
+            ),
             "Close other programs, or use a smaller model or another device.",
             field="ckpt_dir",
         )
     return UserError(
         "SIZE_TOO_LARGE_FOR_MEMORY",
-        f"Pictures of {size[0]}x{size[1]} do not fit into memory.",
-        f"They need about {memory.peak / 1e9:.1f} GB; {available}.",
-        f'The largest that fits with this portrait is --size "{largest[0]}*{largest[1]}".',
+        _size_does_not_fit(size),
+        fill(
+            "They need about {needed} GB; {free} GB are free on {device}.",
+            needed=gigabytes(memory.peak),
+            free=free,
+            device=machine.device,
+        ),
+        _largest_that_fits(largest),
         field="size",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from live_avatar.model.layers import KeyValue
 from live_avatar.model.rope import RotaryPositions, RotaryRounding
 from live_avatar.model.transformer import BlockPositions, block_positions
 from live_avatar.sampler import Schedule
+from live_avatar.saved_session import SlicedTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class TakePasses(Protocol):
     def land(self, block: int) -> Tensor:
         """As :meth:`latents`; the block is no longer in flight."""
 
-    def cache_tensors(self) -> dict[str, Tensor]:
-        """What a saved session needs of the caches, as ``KvCache.tensors`` says."""
+    def cache_tensors(self) -> Mapping[str, Tensor | SlicedTensor]:
+        """What a saved session needs of the caches, as ``KvCache.tensors`` says; as they are until the next request."""
 
     def load_cache(self, saved: dict[str, Tensor]) -> None:
         """Restore the caches; no block is in flight."""

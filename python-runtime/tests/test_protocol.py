@@ -293,6 +293,15 @@ def test_schemas_are_valid_and_tell_their_variants_apart_by_type() -> None:
         assert len(set(types)) == len(types)
 
 
+def test_the_messages_of_a_machine_with_cards_fit_the_schema() -> None:
+    lines = (PROTOCOL / "examples" / "cards.jsonl").read_text("utf-8").splitlines()
+    told = [json.loads(line)["message"] for line in lines]
+    for message in told:
+        validator("messages").validate(message)
+    planned = next(message["plan"] for message in told if message["type"] == "planned")
+    assert ", ".join(word["text"] for word in planned["on_card"]["words"]) == planned["on_card"]["summary"]
+
+
 def test_the_example_conversation_fits_the_schemas() -> None:
     lines = (PROTOCOL / "examples" / "conversation.jsonl").read_text("utf-8").splitlines()
     seen: dict[str, set[str]] = {"client": set(), "worker": set()}

@@ -93,7 +93,19 @@ class ScriptedEngine:
         return DeviceMemory(1 << 20, 2 << 20)
 
     def ranks(self) -> list[Rank]:
-        return [{"rank": 1, "device": "cuda:1", "phase": "ready", "done": 3, "memory": None}]
+        return [
+            {
+                "rank": 1,
+                "device": "cuda:1",
+                "uuid": None,
+                "phase": "ready",
+                "done": 3,
+                "layers": {"first": 20, "count": 20, "of": 40},
+                "steps": {"first": 0, "count": 4, "of": 4},
+                "frames_per_second": 12.5,
+                "memory": None,
+            }
+        ]
 
     def release_memory(self) -> None:
         self.released += 1
@@ -185,7 +197,7 @@ def test_nothing_renders_before_a_load_and_again_after_a_failed_one(talk: Talk) 
     conversation.render()
     assert conversation.next() == {"type": "accepted", "request_id": "render", "job_id": "job"}
     end = conversation.next()
-    assert (end["type"], end["warnings"]) == ("finished", [{"code": "AUDIO_QUIET", "text": "quiet"}])
+    assert (end["type"], end["warnings"]) == ("finished", [{"code": "AUDIO_QUIET", "text": "quiet", "values": {}}])
 
 
 @pytest.mark.parametrize(

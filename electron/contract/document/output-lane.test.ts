@@ -100,7 +100,7 @@ describe("why a clip is stale", () => {
 
 const fault: Fault = { code: "X", what: "", why: "", hint: "", field: null };
 const progress = { clipsDone: 0, clipsTotal: 8, clipsReused: 0 };
-const job = (state: Job["state"], createdAt = 1, scope: RenderScope = { kind: "all" }): Job => ({ id: "j", projectId: "project", projectName: "", createdAt, revision: 1, work: { kind: "render", quality: "final", scope }, state });
+const job = (state: Job["state"], createdAt = 1, scope: RenderScope = { kind: "all" }): Job => ({ id: "j", projectId: "project", projectName: "", createdAt, revision: 1, work: { kind: "render", quality: "final", scope }, warnings: [], state });
 const running = (takeId: string, clip: number): Job["state"] => ({ status: "running", ...progress, startedAt: 0, doing: "", takeId, clip, clipShare: 0.25, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 });
 const failed = (clip: number | null): Job["state"] => ({ status: "failed", ...progress, endedAt: 1, fault, clip });
 const queued: Job["state"] = { status: "queued", ...progress, resumes: false };

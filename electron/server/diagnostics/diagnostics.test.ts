@@ -14,13 +14,14 @@ import { findTroubles, type TroubleFacts } from "./troubles.ts";
 
 const fault = (code: string): Fault => ({ code, what: "What.", why: "Why.", hint: "Hint.", field: null });
 const counts = { clipsDone: 3, clipsTotal: 9, clipsReused: 0 };
-const job = (state: JobState, id = "j1"): Job => ({ id, projectId: "p", projectName: "Geheim", createdAt: 0, revision: 1, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, state });
+const job = (state: JobState, id = "j1", warnings: Job["warnings"] = []): Job => ({ id, projectId: "p", projectName: "Geheim", createdAt: 0, revision: 1, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, warnings, state });
 const failed = (code: string): Job => job({ status: "failed", ...counts, endedAt: 1, fault: fault(code), clip: 3 });
 const running = job({ status: "running", ...counts, startedAt: 0, doing: "Clip 4", takeId: null, clip: 4, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 30 });
 
 const machine: MachineReport = {
   at: 0,
   gpus: [],
+  ranks: [],
   gpuSource: { kind: "none" },
   otherGraphics: [],
   processor: { name: "CPU", cores: 2, threads: 2, load: 0.5 },
@@ -55,10 +56,12 @@ describe("troubles", () => {
   });
 
   test("an older failure is no trouble any more once a render has finished", () => {
-    const finished = job({ status: "finished", ...counts, endedAt: 2, seconds: 1, framesPerSecond: null, bytes: 1, warnings: [] }, "j2");
-    expect(found({ jobs: [finished, failed("OUT_OF_MEMORY")] })).toEqual([]);
-    const warned = job({ status: "finished", ...counts, endedAt: 2, seconds: 1, framesPerSecond: null, bytes: 1, warnings: ["The picture is blurred."] }, "j3");
-    expect(found({ jobs: [warned] })).toEqual([["QUALITY_AT_RISK", "check-inputs", "j3"]]);
+    const finished: JobState = { status: "finished", ...counts, endedAt: 2, seconds: 1, framesPerSecond: null, bytes: 1 };
+    expect(found({ jobs: [job(finished, "j2"), failed("OUT_OF_MEMORY")] })).toEqual([]);
+    const warning = (code: string): Job["warnings"] => [{ code, values: {}, text: "The picture is blurred." }];
+    expect(found({ jobs: [job(finished, "j3", warning("IMAGE_BLURRED"))] })).toEqual([["QUALITY_AT_RISK", "check-inputs", "j3"]]);
+    // What the engine did about its memory says nothing of the pictures.
+    expect(found({ jobs: [job(finished, "j4", warning("MEMORY_STEPPED_DOWN"))] })).toEqual([]);
   });
 
   test("a worker that hangs is named with what it did; one that is only busy is not", () => {

@@ -92,12 +92,13 @@ function ofJobs({ jobs }: TroubleFacts): Trouble[] {
     return [{ fault, action: ACTIONS[fault.code] ?? actionOfGroup(fault.code), jobId: newest.id }];
   }
   // A render that was warned about its material and disappoints: the material comes first.
-  if (newest.state.status !== "finished" || newest.state.warnings.length === 0) return [];
-  return [trouble("QUALITY_AT_RISK", "The last render was made with warnings about its material.", newest.state.warnings.join(" "), "If the picture is blurred, stiff or out of step with the voice, mend these first, then render again.", "check-inputs", newest.id)];
+  const aboutMaterial = newest.warnings.filter((warning) => actionOfGroup(warning.code) === "check-inputs");
+  if (aboutMaterial.length === 0) return [];
+  return [trouble("QUALITY_AT_RISK", "The last render was made with warnings about its material.", aboutMaterial.map((warning) => warning.text).join(" "), "If the picture is blurred, stiff or out of step with the voice, mend these first, then render again.", "check-inputs", newest.id)];
 }
 
 function actionOfGroup(code: string): Trouble["action"] {
-  if (/^(IMAGE|AUDIO|PROMPT|MEDIA)_/.test(code)) return "check-inputs";
+  if (/^(IMAGE|FACE|AUDIO|PROMPT|MEDIA)_/.test(code)) return "check-inputs";
   if (/^(CHECKPOINT|LORA|VAE|MODEL)_/.test(code)) return "check-models";
   return null;
 }

@@ -1,13 +1,14 @@
 import type { Said } from "../../contract/said.schema.ts";
 import { say } from "../common/say.ts";
-import type { EngineHeartbeat, EngineHello, EnginePlan } from "../../contract/engine-messages.schema.ts";
+import type { EngineEvent, EngineHeartbeat, EngineHello, EnginePlan } from "../../contract/engine-messages.schema.ts";
 import type { EngineJob, ModelChoice } from "../../contract/engine-requests.schema.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
-import type { WorkerState } from "../../contract/machine.schema.ts";
+import type { RankReport, WorkerState } from "../../contract/machine.schema.ts";
 import { createLatestValue, type LatestValue } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
 import { activityOf } from "./activity-text.ts";
 import { EngineClient, type RenderUpdate } from "./engine-client.ts";
+import { rankReport } from "./rank-report.ts";
 
 const LOADING = say("MODEL_LOADING_ANY", "Loading the model");
 
@@ -44,6 +45,8 @@ export interface Engine {
   readonly hello: LatestValue<EngineHello | null>;
   /** Memory of the card that the worker holds, or of the machine without one, in bytes; from its last heartbeat. */
   readonly memoryBytes: () => number | null;
+  /** What each of its processes does, itself first, as of its last heartbeat; none without a model. */
+  readonly ranks: () => readonly RankReport[];
   /** What it is at and for how long without news, as of its last heartbeat; null when idle. */
   readonly doing: () => EngineHeartbeat["doing"];
   /** The conversation with the worker that runs, when it is ready. Throws its fault when it has failed. */
@@ -122,13 +125,16 @@ export function createEngine(dependencies: EngineDependencies): Engine {
   const idle = (): void => dependencies.report({ kind: "activity", activity: { kind: "idle", model: loadedId } });
 
   /** Resolves false when `signal` aborts first; the load then goes on, so that its work is not lost. */
-  async function load(client: EngineClient, model: EngineModel, jobId: string, signal: AbortSignal): Promise<boolean> {
+  async function load(client: EngineClient, model: EngineModel, jobId: string, signal: AbortSignal, warn: (event: EngineEvent) => void): Promise<boolean> {
     const aborted = new Promise<false>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
     const run = loading
       .catch(() => undefined)
       .then(async () => {
         loadedId = null;
-        await client.load(model.choice, (event) => busy(activityOf(event) ?? LOADING, jobId));
+        await client.load(model.choice, (event) => {
+          if (event.kind === "warning") warn(event);
+          busy(activityOf(event) ?? LOADING, jobId);
+        });
         loadedId = model.id;
         return true;
       });
@@ -151,10 +157,12 @@ export function createEngine(dependencies: EngineDependencies): Engine {
 
   async function* renderWith(worker: EngineClient, model: EngineModel, jobId: string, engineJobId: string, job: EngineJob, signal: AbortSignal): AsyncGenerator<RenderUpdate, void, undefined> {
     yield { kind: "event", event: { kind: "stage", stage: "load", done: 0, total: 1, ...LOADING } };
-    if (signal.aborted || !(await load(worker, model, jobId, signal)) || isAborted(signal)) {
+    const warnings: EngineEvent[] = [];
+    if (signal.aborted || !(await load(worker, model, jobId, signal, (event) => warnings.push(event))) || isAborted(signal)) {
       yield { kind: "cancelled", clipsOnDisk: 0 };
       return;
     }
+    for (const event of warnings) yield { kind: "event", event };
     const cancel = (): void => void worker.cancel(engineJobId).catch(() => undefined);
     signal.addEventListener("abort", cancel, { once: true });
     busy(say("PREPARING", "Preparing"), jobId);
@@ -185,6 +193,7 @@ export function createEngine(dependencies: EngineDependencies): Engine {
     attach,
     hello,
     memoryBytes: () => heartbeat?.device_memory?.reserved ?? heartbeat?.memory_bytes ?? null,
+    ranks: () => heartbeat?.ranks?.map((rank) => rankReport(rank, heartbeat?.state === "rendering")) ?? [],
     doing: () => heartbeat?.doing ?? null,
     client,
     plan,

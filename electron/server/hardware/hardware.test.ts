@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { machineReportSchema } from "../../contract/machine.schema.ts";
+import { machineReportSchema, type RankReport } from "../../contract/machine.schema.ts";
 import { silentLogger } from "../common/logger.ts";
 import { createHardware, type HardwareDependencies } from "./hardware.ts";
 import { parseAvailable } from "./memory.ts";
@@ -107,7 +107,7 @@ describe("other adapters", () => {
 
 describe("the report", () => {
   function hardware(more: Partial<HardwareDependencies>): ReturnType<typeof createHardware>[0] {
-    const [made, close] = createHardware({ dataFolder: tmpdir(), torch: () => null, logger: silentLogger, nvidia: () => Promise.resolve({ kind: "none" }), graphics: () => Promise.resolve([]), intervalMilliseconds: 10, ...more });
+    const [made, close] = createHardware({ dataFolder: tmpdir(), torch: () => null, ranks: () => [], logger: silentLogger, nvidia: () => Promise.resolve({ kind: "none" }), graphics: () => Promise.resolve([]), intervalMilliseconds: 10, ...more });
     onTestFinished(close);
     return made;
   }
@@ -118,6 +118,12 @@ describe("the report", () => {
     expect(report.memory.availableBytes).toBeLessThan(report.memory.totalBytes);
     expect(report.disk.freeBytes).toBeGreaterThan(0);
     expect(report.processor.cores).toBeLessThanOrEqual(report.processor.threads);
+  });
+
+  test("says what the engine's processes do, as of now", async () => {
+    const rank: RankReport = { rank: 0, device: "cpu", uuid: null, state: "working", layers: { first: 0, count: 6, of: 6 }, steps: null, framesPerSecond: 3.5, memory: null };
+    const report = await hardware({ ranks: () => [rank] }).measure();
+    expect(machineReportSchema.parse(report).ranks).toEqual([rank]);
   });
 
   test("cards that hang hold up nothing else, and stay listed without live values", async () => {

@@ -21,6 +21,8 @@ export interface HardwareDependencies {
   readonly dataFolder: string;
   /** What torch sees, once a worker has said it. */
   readonly torch: () => MachineReport["torch"];
+  /** What the engine's processes do now. */
+  readonly ranks: () => MachineReport["ranks"];
   readonly logger: Logger;
   /** For tests. */
   readonly nvidia?: () => Promise<NvidiaAnswer>;
@@ -34,7 +36,7 @@ const FRESH_MILLISECONDS = 500;
 
 /** The returned function ends all streams and timers. */
 export function createHardware(dependencies: HardwareDependencies): readonly [Hardware, () => void] {
-  const { logger, torch, dataFolder, nvidia = askNvidia, graphics = listSystemGraphics, intervalMilliseconds = INTERVAL_MILLISECONDS } = dependencies;
+  const { logger, torch, ranks, dataFolder, nvidia = askNvidia, graphics = listSystemGraphics, intervalMilliseconds = INTERVAL_MILLISECONDS } = dependencies;
   const processorLoad = createProcessorLoad();
   let adapters: readonly SystemGraphics[] = [];
   let cards: NvidiaAnswer = { kind: "none" };
@@ -64,6 +66,7 @@ export function createHardware(dependencies: HardwareDependencies): readonly [Ha
     return {
       at: Date.now(),
       gpus,
+      ranks: [...ranks()],
       gpuSource: cards.kind === "cards" ? { kind: "nvidia-smi" } : cards.kind === "none" ? { kind: "none" } : { kind: "driver-trouble", fault: cards.fault },
       otherGraphics: otherGraphics(adapters, gpus.map((gpu) => gpu.pciBus)),
       processor: { name: processor?.model.trim() ?? "Unknown", ...(await processorLoad()) },

@@ -1,4 +1,5 @@
 import type { Job, JobState } from "../../contract/jobs.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
 import type { JobRecord } from "./job-record.ts";
 import type { JobStore } from "./job-store.ts";
 import { type Lane, laneOf, recovered, reordered } from "./job-states.ts";
@@ -8,6 +9,7 @@ export interface JobChange {
   readonly activeSeconds?: number;
   /** Of the document that it works on. */
   readonly revision?: number | null;
+  readonly warnings?: readonly Said[];
 }
 
 /** All jobs in memory, in order, each change written down. */
@@ -82,10 +84,11 @@ export async function openJobQueue({ store, onChange, onWriteError, now }: Queue
       records = [...records, whole];
       tell();
     },
-    change: (jobId, { state, activeSeconds, revision }, durable = "now") => {
+    change: (jobId, { state, activeSeconds, revision, warnings }, durable = "now") => {
       const record = find(jobId);
       if (record === null) return;
-      put({ ...record, activeSeconds: activeSeconds ?? record.activeSeconds, job: { ...record.job, revision: revision === undefined ? record.job.revision : revision, state } }, durable);
+      const { job } = record;
+      put({ ...record, activeSeconds: activeSeconds ?? record.activeSeconds, job: { ...job, revision: revision === undefined ? job.revision : revision, warnings: [...(warnings ?? job.warnings)], state } }, durable);
       tell();
     },
     remove: async (jobId) => {

@@ -1,7 +1,9 @@
 import { basename, join } from "node:path";
 import type { JobState } from "../../contract/jobs.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
 import { faultOf, isAbortError } from "../common/fault-error.ts";
 import { createLogFile, createLogger, type Logger, secret } from "../common/logger.ts";
+import { withWarning } from "../common/warnings.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { JobRecord } from "./job-record.ts";
 import type { JobStore } from "./job-store.ts";
@@ -38,6 +40,8 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
   let progress: RunProgress | null = null;
   let ticksSinceProgress = 0;
   let shownClips = -1;
+  let warnings: readonly Said[] = record.job.warnings;
+  let shownWarnings = warnings;
   let shownDoing = "";
   let pendingShow: NodeJS.Timeout | null = null;
   const activeBefore = record.activeSeconds;
@@ -57,15 +61,27 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     const { doing, takeId, clip, clipShare, picture, framesPerSecond, secondsLeft, memoryBytes } = progress;
     const stalled = ticksSinceProgress >= STALL_TICKS ? ` (nothing new for ${ticksSinceProgress} s)` : "";
     // Finished clips are on disk whatever happens here; the record only needs to know about them now and then.
-    const durable = progress.clipsDone === shownClips ? "later" : "now";
+    const durable = progress.clipsDone === shownClips && warnings === shownWarnings ? "later" : "now";
     shownClips = progress.clipsDone;
+    shownWarnings = warnings;
     const next: JobState = state.status === "stopping" ? { ...state, ...counts } : { ...state, ...counts, doing: `${doing.text}${stalled}`, said: doing, takeId, clip, clipShare, picture, framesPerSecond, secondsLeft, memoryBytes, silentSeconds: ports.silentSeconds() };
-    queue.change(jobId, { state: next, activeSeconds: activeSeconds() }, durable);
+    queue.change(jobId, { state: next, activeSeconds: activeSeconds(), warnings }, durable);
+  }
+
+  /** Each goes into the log once, also when the job goes on after a pause. */
+  function warn(told: readonly Said[]): void {
+    for (const warning of told) {
+      const before = warnings;
+      warnings = withWarning(before, warning);
+      // The words may hold paths.
+      if (warnings !== before) jobLog.warning(`${warning.code}: ${secret(warning.text)}`);
+    }
   }
 
   function report(next: RunProgress): void {
     progress = next;
     ticksSinceProgress = 0;
+    warn(next.warnings);
     if (next.doing.text !== shownDoing) {
       shownDoing = next.doing.text;
       jobLog.info(shownDoing);
@@ -80,7 +96,7 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     const outcome: RunOutcome = controller.signal.aborted ? { kind: "stopped" } : await runner(request, report, controller.signal);
     const counts = progress ?? countsOf(stateNow());
     if (outcome.kind === "stopped") return stopped({ ...stateNow(), ...countsOf(counts) }, reason, now());
-    return { status: "finished", ...countsOf(counts), endedAt: now(), seconds: activeSeconds(), framesPerSecond: progress?.framesPerSecond ?? null, bytes: outcome.bytes, warnings: [...outcome.warnings] };
+    return { status: "finished", ...countsOf(counts), endedAt: now(), seconds: activeSeconds(), framesPerSecond: progress?.framesPerSecond ?? null, bytes: outcome.bytes, peakMemoryBytes: progress?.peakMemoryBytes ?? null, expected: progress?.expected ?? null };
   }
 
   /** The document is fixed when the job first begins; a resumed job goes on with the same one. */
@@ -115,7 +131,7 @@ export function startJob(record: JobRecord, { queue, store, ports, log, now }: R
     jobLog.info(`${state.status}, ${state.clipsDone} of ${state.clipsTotal} clips, ${activeSeconds().toFixed(1)} s`);
     // Whoever sees the new state finds the whole log.
     await file.close();
-    queue.change(jobId, { state, activeSeconds: activeSeconds() });
+    queue.change(jobId, { state, activeSeconds: activeSeconds(), warnings });
     await queue.settled();
   }
 

@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 const document = newDocument({ id: "d", name: "Talk", audioTrackId: "t", audioTrackName: "t", baseSeed: 1 });
-const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: say("CLIP", "Clip {clip}", { clip: clipsDone + 1 }), takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, picture: null, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
+const progress = (clipsDone: number): RunProgress => ({ clipsDone, clipsTotal: 4, clipsReused: 0, doing: say("CLIP", "Clip {clip}", { clip: clipsDone + 1 }), takeId: "take", clip: clipsDone, clipOnTimeline: clipsDone, clipShare: 0.5, picture: null, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5, peakMemoryBytes: 7, expected: { memoryBytes: 6, framesPerSecond: 12 }, warnings: [] });
 
 /** A run that the test ends by hand. */
 interface Run {
@@ -100,12 +100,37 @@ test("a job is queued, runs, tells what it does and finishes; all of it is on di
   run.report(progress(1));
   expect(await until(bench.jobs, id, "running", (state) => state.clipsDone === 1)).toMatchObject({ doing: "Clip 2", said: { code: "CLIP", values: { clip: 2 } }, takeId: "take", clip: 1, clipShare: 0.5, picture: null, framesPerSecond: 10, secondsLeft: 3, memoryBytes: 5 });
   expect(bench.jobs.isBusy()).toBe(true);
-  run.report(progress(4));
-  run.end({ kind: "finished", bytes: 9, warnings: ["careful"] });
-  expect(await until(bench.jobs, id, "finished")).toMatchObject({ clipsDone: 4, bytes: 9, warnings: ["careful"], framesPerSecond: 10 });
+  const warning = say("AUDIO_QUIET", "The peak is at {peak} dB.", { peak: -40 });
+  run.report({ ...progress(4), warnings: [warning] });
+  run.end({ kind: "finished", bytes: 9 });
+  expect(await until(bench.jobs, id, "finished")).toMatchObject({ clipsDone: 4, bytes: 9, framesPerSecond: 10, peakMemoryBytes: 7, expected: { memoryBytes: 6, framesPerSecond: 12 } });
   await bench.close();
-  expect(onDisk(id).job.state).toMatchObject({ status: "finished", clipsDone: 4 });
+  expect(onDisk(id).job).toMatchObject({ warnings: [warning], state: { status: "finished", clipsDone: 4 } });
   expect(bench.jobs.isBusy()).toBe(false);
+});
+
+test("warnings stand on the job while it runs and after it, each once, and in its log; a pause keeps them, a retry does not", async () => {
+  const bench = await open();
+  const id = await render(bench);
+  const warningsNow = (): readonly string[] => bench.jobs.list().find((job) => job.id === id)?.warnings.map((warning) => warning.code) ?? [];
+  const [stepped, quiet] = [say("MEMORY_STEPPED_DOWN", "The card ran out of memory."), say("AUDIO_QUIET", "The peak is at {peak} dB.", { peak: -40 })];
+  (await begun(bench, 0)).report({ ...progress(1), warnings: [stepped] });
+  await until(bench.jobs, id, "running", (state) => state.clipsDone === 1);
+  expect(warningsNow()).toEqual(["MEMORY_STEPPED_DOWN"]);
+  bench.jobs.pause(id);
+  await until(bench.jobs, id, "paused");
+  expect(warningsNow()).toEqual(["MEMORY_STEPPED_DOWN"]);
+  bench.jobs.resume(id);
+  const again = await begun(bench, 1);
+  again.report({ ...progress(2), warnings: [quiet, stepped] });
+  again.fail(new FaultError({ code: "DEVICE_LOST", what: "Gone.", why: "", hint: "" }));
+  await until(bench.jobs, id, "failed");
+  expect(warningsNow()).toEqual(["MEMORY_STEPPED_DOWN", "AUDIO_QUIET"]);
+  const log = await bench.jobs.log(id);
+  expect(log.match(/MEMORY_STEPPED_DOWN/g)).toHaveLength(1);
+  expect(log).toContain("AUDIO_QUIET: The peak is at -40 dB.");
+  await bench.jobs.retry(id);
+  expect(warningsNow()).toEqual([]);
 });
 
 test("one render at a time, an export beside it", async () => {
@@ -117,7 +142,7 @@ test("one render at a time, an export beside it", async () => {
   await begun(bench, 1);
   expect(bench.runs.map((run) => run.request.job.work.kind)).toEqual(["render", "export"]);
   expect(bench.runs[1]?.request.targetPath).toBe(join(folder, "v.mp4"));
-  bench.runs[0]?.end({ kind: "finished", bytes: 1, warnings: [] });
+  bench.runs[0]?.end({ kind: "finished", bytes: 1 });
   await until(bench.jobs, second, "running");
 });
 
@@ -154,7 +179,7 @@ test("a job works on the document as it was when it first began; a retry takes t
   const id = await render(bench);
   expect([told(id), await bench.jobs.document(id)]).toEqual([1, null]);
   bench.revision = 2;
-  (await begun(bench, 0)).end({ kind: "finished", bytes: 0, warnings: [] });
+  (await begun(bench, 0)).end({ kind: "finished", bytes: 0 });
   await until(bench.jobs, ahead, "finished");
   bench.runs.shift();
   expect((await begun(bench, 0)).request.document.name).toBe("first");

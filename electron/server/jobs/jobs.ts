@@ -3,6 +3,7 @@ import { basename, dirname } from "node:path";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { ExportRequest, Job, JobState, JobWork, LoadSample, RenderScope } from "../../contract/jobs.schema.ts";
 import type { MachineReport } from "../../contract/machine.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
 import { captionsPathOf } from "../common/captions-path.ts";
 import { createLatestValue } from "../common/event-hub.ts";
 import { FaultError } from "../common/fault-error.ts";
@@ -88,11 +89,11 @@ export async function createJobs({ folder, ports, watchMachine, log }: JobsDepen
     return record;
   }
 
-  function change(jobId: string, transition: (state: JobState) => JobState | null, stop: StopReason | null): void {
+  function change(jobId: string, transition: (state: JobState) => JobState | null, stop: StopReason | null, warnings?: readonly Said[]): void {
     const { job } = find(jobId);
     const state = transition(job.state);
     if (state === null) throw new FaultError({ code: "JOB_STATE", what: "The job cannot do that now.", why: `It is ${job.state.status}.`, hint: "Look at the queue: the job may have ended meanwhile." });
-    if (state !== job.state) queue.change(jobId, { state });
+    if (state !== job.state) queue.change(jobId, { state, ...(warnings !== undefined && { warnings }) });
     if (stop !== null && state.status === "stopping") runningJob(jobId)?.stop(stop);
     pump();
   }
@@ -102,7 +103,7 @@ export async function createJobs({ folder, ports, watchMachine, log }: JobsDepen
   async function enqueue(projectId: string, work: JobWork, target: ExportTarget | null): Promise<string> {
     const project = await ports.openProject(projectId);
     const { clips } = await ports.check(project, work, target?.kind === "path" ? dirname(target.path) : folder);
-    const job: Job = { id: randomUUID(), projectId, projectName: project.name, createdAt: now(), revision: project.revision, work, state: { status: "queued", clipsDone: 0, clipsTotal: clips, clipsReused: 0, resumes: false } };
+    const job: Job = { id: randomUUID(), projectId, projectName: project.name, createdAt: now(), revision: project.revision, work, warnings: [], state: { status: "queued", clipsDone: 0, clipsTotal: clips, clipsReused: 0, resumes: false } };
     // An export shows what was on the timeline when it was asked for; a render begins with the newest edits.
     if (work.kind === "export") await store.writeDocument(job.id, project.document);
     await queue.add({ job, target });
@@ -125,7 +126,7 @@ export async function createJobs({ folder, ports, watchMachine, log }: JobsDepen
     retry: async (jobId) => {
       const { job } = find(jobId);
       if (job.work.kind === "render" && retried(job.state) !== null) await store.forgetDocument(jobId);
-      change(jobId, retried, null);
+      change(jobId, retried, null, []);
     },
     forget: async (jobId) => {
       if (!hasEnded(find(jobId).job.state)) throw new FaultError({ code: "JOB_STATE", what: "The job is not over.", why: "Only jobs that have ended can be taken off the list.", hint: "Cancel it first." });

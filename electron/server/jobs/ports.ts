@@ -33,9 +33,13 @@ export interface RunProgress extends Counts {
   readonly framesPerSecond: number | null;
   readonly secondsLeft: number | null;
   readonly memoryBytes: number | null;
+  /** The most it was until now. */
+  readonly peakMemoryBytes: number | null;
+  readonly expected: { readonly memoryBytes: number; readonly framesPerSecond: number | null } | null;
+  readonly warnings: readonly Said[];
 }
 
-export type RunOutcome = { readonly kind: "finished"; readonly bytes: number; readonly warnings: readonly string[] } | { readonly kind: "stopped" };
+export type RunOutcome = { readonly kind: "finished"; readonly bytes: number } | { readonly kind: "stopped" };
 
 /** Does a job of its lane. An abort makes it stop soon with `stopped`; a FaultError fails the job. */
 export type Runner = (request: RunRequest, report: (progress: RunProgress) => void, signal: AbortSignal) => Promise<RunOutcome>;

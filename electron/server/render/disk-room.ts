@@ -115,5 +115,5 @@ export async function requireRoomToExport(free: FreeBytes, folder: string, bytes
 
 /** The same words for an estimate, which does not refuse. */
 export function diskTooSmall(needed: number, free: number, hint: string): Fault {
-  return { code: "DISK_TOO_SMALL", what: "The disk is too small for this.", why: `About ${bytesText(needed)} are needed, with some room to spare, and ${bytesText(free)} are free.`, hint, field: null };
+  return { code: "DISK_TOO_SMALL", what: "The disk is too small for this.", why: `About ${bytesText(needed)} are needed, with some room to spare, and ${bytesText(free)} are free.`, hint, field: null, values: { needed: bytesText(needed), free: bytesText(free) } };
 }

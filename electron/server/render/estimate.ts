@@ -7,10 +7,12 @@ import type { EnginePlan } from "../../contract/engine-messages.schema.ts";
 import type { EngineJob } from "../../contract/engine-requests.schema.ts";
 import type { RenderScope } from "../../contract/jobs.schema.ts";
 import type { Estimate } from "../../contract/machine.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
 import type { ModelAbility } from "../../contract/models.schema.ts";
 import type { TakeOutput } from "../../contract/outputs.schema.ts";
 import { clipsOfFrames, FRAMES_PER_BLOCK, FRAMES_PER_SECOND } from "../../contract/time.ts";
 import { faultOf } from "../common/fault-error.ts";
+import { say } from "../common/say.ts";
 import { diskTooSmall } from "./disk-room.ts";
 import { stateBudget } from "./engine-job.ts";
 import type { EnginePort, RenderPorts } from "./ports.ts";
@@ -60,7 +62,7 @@ export async function estimateRender(document: ProjectDocument, projectFolder: s
       blocksToRender: sum(plan.takes, (planned) => Math.max(0, Math.ceil((framesOf(planned, inferFrames) - planned.freshClips * inferFrames) / FRAMES_PER_BLOCK))),
     };
     const longest = plan.takes.toSorted((a, b) => b.clips - a.clips)[0];
-    if (longest === undefined) return { ...nothing(width, height), fits: true, plan: "Everything is rendered", seconds: 0, secondsSource: "measured" };
+    if (longest === undefined) return { ...nothing(width, height), fits: true, plan: [say("EVERYTHING_RENDERED", "Everything is rendered")], seconds: 0, secondsSource: "measured" };
     const portrait = document.media.find((media) => media.id === longest.take.portraitMediaId);
     const wanted: Wanted = { imagePath: join(projectFolder, portrait?.path ?? ""), width, height, sampleSteps, inferFrames, frames: framesOf(longest, inferFrames), quality };
     return await estimate(modelId, wanted, totals, dependencies);
@@ -147,7 +149,7 @@ export function estimateOf(plan: EnginePlan, totals: Totals): Estimate {
   const fault = diskBytes > plan.disk_available ? diskTooSmall(diskBytes, plan.disk_available, "Free some space, or choose a smaller size.") : null;
   return {
     fits: fault === null,
-    plan: `${plan.device_name}, ${plan.on_card?.summary ?? plan.precision}`,
+    plan: planWords(plan),
     width: plan.size.width,
     height: plan.size.height,
     frames: totals.frames,
@@ -167,8 +169,27 @@ function onCardOf({ on_card: found = null }: EnginePlan): Estimate["onCard"] {
   return {
     framesPerSecond: found.frames_per_second,
     firstPictureSeconds: found.first_picture_seconds,
-    rejected: found.rejected.map((way) => ({ plan: way.summary, framesPerSecond: way.frames_per_second, why: way.why })),
+    rejected: found.rejected.map((way) => ({ plan: phrases(way.words, way.summary), framesPerSecond: way.frames_per_second, why: way.reason ?? plain(way.why) })),
   };
+}
+
+/** Where and how it would be computed, a phrase each. */
+function planWords({ device_name: name, precision, on_card: card = null, team = null }: EnginePlan): Said[] {
+  const device = plain(name);
+  if (card !== null) return [device, ...phrases(card.words, card.summary)];
+  if (team === null) return [device, plain(precision)];
+  const shares = say("SHARED_BY_RANKS", "shared by {ranks}", { ranks: team.ranks.length });
+  return [device, shares, team.kind === "layers" ? say("SHARED_BY_LAYERS", "cut by layers") : say("SHARED_BY_STEPS", "cut by steps")];
+}
+
+/** Engines of before 0.2 have only the summary. */
+function phrases(words: readonly Said[] | undefined, summary: string): Said[] {
+  return words === undefined ? [plain(summary)] : [...words];
+}
+
+/** What every language says alike, or only English has. */
+function plain(text: string): Said {
+  return say("PLAIN", "{text}", { text });
 }
 
 function framesOf({ take, clips }: PlannedTake, inferFrames: number): number {
@@ -180,7 +201,7 @@ function sum(takes: readonly PlannedTake[], of: (planned: PlannedTake) => number
 }
 
 function nothing(width: number, height: number): Estimate {
-  return { fits: false, plan: "", width, height, frames: 0, clips: 0, clipsToRender: 0, seconds: null, secondsSource: "unknown", memoryBytes: null, diskBytes: null, onCard: null, fault: null };
+  return { fits: false, plan: [], width, height, frames: 0, clips: 0, clipsToRender: 0, seconds: null, secondsSource: "unknown", memoryBytes: null, diskBytes: null, onCard: null, fault: null };
 }
 
 const SILENCE_RATE = 8_000;

@@ -5,12 +5,14 @@ import type { EngineJob } from "../../contract/engine-requests.schema.ts";
 import type { Quality } from "../../contract/document/project-document.schema.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { RenderedClip, TakeOutput } from "../../contract/outputs.schema.ts";
+import type { Said } from "../../contract/said.schema.ts";
+import { saidByEngine } from "../common/say.ts";
 import type { EngineUpdate } from "./ports.ts";
 import type { PlannedTake } from "./render-plan.ts";
 import { clipFileName, takeFolder } from "./take-folders.ts";
 import { openTakeRecorder, readTakeOutput, type TakeRecorder } from "./take-record.ts";
 
-export type TakeEnd = { readonly kind: "finished"; readonly warnings: readonly string[] } | { readonly kind: "cancelled" } | { readonly kind: "lost"; readonly fault: Fault };
+export type TakeEnd = { readonly kind: "finished"; readonly warnings: readonly Said[] } | { readonly kind: "cancelled" } | { readonly kind: "lost"; readonly fault: Fault };
 
 export interface TakeRun {
   readonly planned: PlannedTake;
@@ -68,7 +70,7 @@ export async function followTake(run: TakeRun): Promise<TakeEnd> {
         break;
       case "finished":
         await publishAll();
-        return { kind: "finished", warnings: update.result.warnings.map((warning) => warning.text) };
+        return { kind: "finished", warnings: update.result.warnings.map(saidByEngine) };
       case "cancelled":
         await publishAll();
         return { kind: "cancelled" };

@@ -1,6 +1,7 @@
 import type { Said } from "../../contract/said.schema.ts";
 import { say, saidByEngine } from "../common/say.ts";
-import type { EngineEvent } from "../../contract/engine-messages.schema.ts";
+import { withWarning } from "../common/warnings.ts";
+import type { EngineEvent, EnginePlan } from "../../contract/engine-messages.schema.ts";
 import { assertNever } from "../../contract/assert-never.ts";
 import { FRAMES_PER_BLOCK } from "../../contract/time.ts";
 import { RenderPace } from "./render-pace.ts";
@@ -23,6 +24,16 @@ export interface RenderProgress {
   readonly framesPerSecond: number | null;
   readonly secondsLeft: number | null;
   readonly memoryBytes: number | null;
+  /** The most it was until now. */
+  readonly peakMemoryBytes: number | null;
+  /** What the engine's plan said of it: of several takes, the most. */
+  readonly expected: ExpectedRender | null;
+  readonly warnings: readonly Said[];
+}
+
+export interface ExpectedRender {
+  readonly memoryBytes: number;
+  readonly framesPerSecond: number | null;
 }
 
 /** Counts along with the engine's events. No I/O. */
@@ -38,6 +49,9 @@ export class RenderTally {
   #share = 0;
   #picture: RenderProgress["picture"] = null;
   #memoryBytes: number | null = null;
+  #peakMemoryBytes: number | null = null;
+  #expected: ExpectedRender | null = null;
+  #warnings: readonly Said[] = [];
   #takeHasBlocks = false;
   /** Of takes that are done. */
   #doneBefore = 0;
@@ -89,14 +103,16 @@ export class RenderTally {
       case "clip":
         this.#done = Math.max(this.#done, event.clip + 1);
         if (event.reused) this.#reused = Math.max(this.#reused, event.clip + 1);
-        this.#memoryBytes = event.device_memory?.reserved ?? event.memory_bytes;
+        this.remember(event.device_memory?.reserved ?? event.memory_bytes);
         if (this.#clip !== null && this.#clip <= event.clip) this.#share = 0;
         return;
       case "picture":
         this.#picture = { clip: event.clip, frame: event.frame };
         return;
-      case "state":
       case "warning":
+        this.warn(saidByEngine(event));
+        return;
+      case "state":
       case "done":
         return;
       default:
@@ -105,7 +121,19 @@ export class RenderTally {
   }
 
   remember(memoryBytes: number | null): void {
-    this.#memoryBytes = memoryBytes ?? this.#memoryBytes;
+    if (memoryBytes === null) return;
+    this.#memoryBytes = memoryBytes;
+    this.#peakMemoryBytes = Math.max(this.#peakMemoryBytes ?? 0, memoryBytes);
+  }
+
+  /** The engine has planned a take. */
+  expect({ memory, forecast }: Pick<EnginePlan, "memory" | "forecast">): void {
+    const memoryBytes = Math.max(this.#expected?.memoryBytes ?? 0, memory.peak);
+    this.#expected = { memoryBytes, framesPerSecond: this.#expected?.framesPerSecond ?? forecast.frames_per_second };
+  }
+
+  warn(warning: Said): void {
+    this.#warnings = withWarning(this.#warnings, warning);
   }
 
   progress(): RenderProgress {
@@ -123,6 +151,9 @@ export class RenderTally {
       framesPerSecond: this.#pace.framesPerSecond,
       secondsLeft: this.#pace.secondsFor(this.#blocksLeft()),
       memoryBytes: this.#memoryBytes,
+      peakMemoryBytes: this.#peakMemoryBytes,
+      expected: this.#expected,
+      warnings: this.#warnings,
     };
   }
 

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Said } from "../../contract/said.schema.ts";
+import { say } from "../common/say.ts";
 import type { ProjectDocument, Quality } from "../../contract/document/project-document.schema.ts";
 import type { ExportRequest } from "../../contract/jobs.schema.ts";
 import { type ExportPlan, planExport } from "./export-plan.ts";
@@ -27,14 +28,17 @@ export async function runExport(job: ExportJobRequest, write: ExportPort, report
   const { document, projectFolder, quality, request, target } = job;
   const plan = async (): Promise<ExportPlan> => planExport(document, projectFolder, quality, request, await readTakeOutputs(projectFolder));
   const pace = new SharePace();
+  let warnings: readonly Said[] = [];
   const onProgress = ({ share, doing }: { readonly share: number; readonly doing: Said }): void =>
-    report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, picture: null, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null });
+    report({ clipsDone: 0, clipsTotal: 0, clipsReused: 0, doing, takeId: null, clip: null, clipOnTimeline: null, clipShare: share, picture: null, framesPerSecond: null, secondsLeft: pace.secondsLeft(share), memoryBytes: null, peakMemoryBytes: null, expected: null, warnings });
   try {
     await mkdir(dirname(target), { recursive: true });
     return await withPinnedClips(projectFolder, plan, async ({ takes, staleClips }) => {
-      const { bytes, warnings } = await write({ request, document, projectFolder, takes, target }, { signal, onProgress });
-      const outOfDate = staleClips === 0 ? [] : [staleClips === 1 ? "One clip was out of date, and was taken as it is." : `${String(staleClips)} clips were out of date, and were taken as they are.`];
-      return { kind: "finished", bytes, warnings: [...outOfDate, ...warnings] };
+      if (staleClips > 0) warnings = [say("CLIPS_OUT_OF_DATE", "Clips that were out of date, and were taken as they are: {clips}.", { clips: staleClips })];
+      const written = await write({ request, document, projectFolder, takes, target }, { signal, onProgress });
+      warnings = [...warnings, ...written.warnings.map((text) => say("PLAIN", "{text}", { text }))];
+      onProgress({ share: 1, doing: say("EXPORT_FINISHED", "Finished") });
+      return { kind: "finished", bytes: written.bytes };
     });
   } catch (error) {
     if (signal.aborted) return { kind: "stopped" };

@@ -35,6 +35,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+const STEPPED_DOWN = { code: "MEMORY_STEPPED_DOWN", values: { layers: 7 }, text: "The card ran out of memory." };
 const killed: Fault = { code: "ENGINE_KILLED", what: "It was killed.", why: "Memory.", hint: "Smaller.", field: null };
 
 /** An engine that makes `step` clips a run, as files, and then its worker ends; 0 for one that never makes any. */
@@ -61,18 +62,19 @@ function engine(steps: readonly number[]): { ports: RenderPorts; jobs: EngineJob
       }
       const reused = clip < before;
       if (!reused) {
+        yield { kind: "event", event: { kind: "warning", ...STEPPED_DOWN } };
         yield { kind: "event", event: { kind: "block", clip, block: 3, blocks_per_clip: 4, seconds: 1 } };
         writeFileSync(join(takeFolder, clipFileName(clip)), "clip");
         writeFileSync(list, `${JSON.stringify({ index: clip, frames: 48, content_hash: `h${clip}`, sha256: "", bytes: 4 })}\n`, { flag: "a" });
       }
-      const event: EngineEvent = { kind: "clip", clip, clips: 3, first_frame: clip * 48, frames: 48, path: "", content_hash: `h${clip}`, reused, seconds: 1, memory_bytes: 1, frames_per_second: null, device_memory: null };
+      const event: EngineEvent = { kind: "clip", clip, clips: 3, first_frame: clip * 48, frames: 48, path: "", content_hash: `h${clip}`, reused, seconds: 1, memory_bytes: 100 - clip, frames_per_second: null, device_memory: null };
       yield { kind: "event", event };
     }
     if (before + make < 3) yield { kind: "lost", fault: killed };
-    else yield { kind: "finished", result: { type: "finished", request_id: "1", job_id: "j", output: null, frames: 144, clips: 3, seconds: 1, reused_clips: before, generated_frames: 1, state_seconds: 0, warnings: [{ code: "AUDIO_QUIET", text: "Quiet." }] } };
+    else yield { kind: "finished", result: { type: "finished", request_id: "1", job_id: "j", output: null, frames: 144, clips: 3, seconds: 1, reused_clips: before, generated_frames: 1, state_seconds: 0, warnings: [{ code: "AUDIO_QUIET", text: "Quiet." }, { ...STEPPED_DOWN }] } };
   }
   const ports: RenderPorts = {
-    engine: { render, plan: () => Promise.resolve({ size: { width: 64, height: 64 } } as EnginePlan), memoryBytes: () => null },
+    engine: { render, plan: () => Promise.resolve({ size: { width: 64, height: 64 }, memory: { peak: 90 }, forecast: { frames_per_second: 11 } } as EnginePlan), memoryBytes: () => null },
     findModel: (id) => Promise.resolve({ id, choice: { ckpt_dir: "/m", lora: null } }),
     mix: ({ target }) => {
       writeFileSync(target, "wav");
@@ -91,9 +93,13 @@ const fault = async (promise: Promise<unknown>): Promise<Fault> => promise.then(
 test("a worker that ends is followed by another, as long as clips come", async () => {
   const { ports, jobs, published } = engine([1, 0, 0, 1, 0, 0, 1]);
   const seen: RenderProgress[] = [];
-  expect(await render(ports, (progress) => seen.push(progress))).toEqual({ kind: "finished", bytes: 12, warnings: ["Quiet."] });
+  expect(await render(ports, (progress) => seen.push(progress))).toEqual({ kind: "finished", bytes: 12 });
   expect(jobs).toHaveLength(7);
   expect(seen.at(-1)).toMatchObject({ clipsDone: 3, clipsTotal: 3, clipsReused: 2 });
+  // Told at once, with what is filled in, and once however often the engine repeats it.
+  expect(seen.find((progress) => progress.warnings.length > 0)?.clipsDone).toBe(0);
+  expect(seen.at(-1)?.warnings).toEqual([STEPPED_DOWN, { code: "AUDIO_QUIET", values: {}, text: "Quiet." }]);
+  expect(seen.at(-1)).toMatchObject({ memoryBytes: 98, peakMemoryBytes: 100, expected: { memoryBytes: 90, framesPerSecond: 11 } });
   expect(published.at(-1)?.clips.map((clip) => clip.contentHash)).toEqual(["h0", "h1", "h2"]);
   expect((await readTakeOutputs(folder))[0]?.clips).toHaveLength(3);
 });

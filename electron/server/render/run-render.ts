@@ -28,7 +28,7 @@ export interface RenderRequest {
   readonly scope: RenderScope;
 }
 
-export type RenderOutcome = { readonly kind: "finished"; readonly bytes: number; readonly warnings: readonly string[] } | { readonly kind: "stopped" };
+export type RenderOutcome = { readonly kind: "finished"; readonly bytes: number } | { readonly kind: "stopped" };
 
 /** A worker that ends again and again before one more clip is done would do so for ever. */
 const MOST_LOSSES_IN_A_ROW = 3;
@@ -51,16 +51,17 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
     tally.remember(ports.engine.memoryBytes());
     report(tally.progress());
   };
-  const warnings = new Set<string>();
   try {
     for (const [index, planned] of plan.takes.entries()) {
       tally.beginTake(index);
       tell(say("MIXING_SOUND", "Mixing the sound"));
       const job = await prepareTake(request, ports, planned, signal);
-      const size = (await ports.engine.plan(model, job, signal)).size;
-      const end = await renderUntilDone(planned, job, size);
+      const expected = await ports.engine.plan(model, job, signal);
+      tally.expect(expected);
+      const end = await renderUntilDone(planned, job, expected.size);
       if (end.kind !== "finished") return { kind: "stopped" };
-      for (const warning of end.warnings) warnings.add(warning);
+      // An older engine may tell some only here.
+      for (const warning of end.warnings) tally.warn(warning);
       tally.endTake();
       tell();
     }
@@ -68,7 +69,7 @@ export async function runRender(request: RenderRequest, ports: RenderPorts, repo
     if (signal.aborted) return { kind: "stopped" };
     throw error;
   }
-  return { kind: "finished", bytes: await bytesOf(request, plan.takes), warnings: [...warnings] };
+  return { kind: "finished", bytes: await bytesOf(request, plan.takes) };
 
   /** Goes on with another worker when one ends, as long as that brings new clips. */
   async function renderUntilDone(planned: PlannedTake, job: EngineJob, size: { readonly width: number; readonly height: number }): Promise<TakeEnd> {

@@ -20,6 +20,7 @@ export const DEFAULT_SETTINGS: Settings = {
   language: "system",
   theme: "system",
   gpus: null,
+  shareCards: false,
   weightPrecision: "auto",
   defaultModelId: "demo",
   modelFolders: [],

@@ -21,9 +21,18 @@ from live_avatar.fast.rungs import (
     rungs_of_loaded,
 )
 from live_avatar.footprint import MemoryUse
+from live_avatar.sentence import Said, Sentence, gigabytes, said, say
 
 _SHOWN = 8
 _GB = 1e9
+# By the moment at which a card would be too small.
+_NEEDS_MORE = {
+    "load": ("NEEDS_MORE_FOR_LOADING", "needs {more} GB more of the card while weights are prepared"),
+    "prompt": ("NEEDS_MORE_FOR_PROMPT", "needs {more} GB more of the card while the prompt is read"),
+    "portrait": ("NEEDS_MORE_FOR_PORTRAIT", "needs {more} GB more of the card while the portrait is encoded"),
+    "sound": ("NEEDS_MORE_FOR_SOUND", "needs {more} GB more of the card while the sound is heard"),
+}
+_NEEDS_MORE_FOR_BLOCKS = ("NEEDS_MORE_FOR_BLOCKS", "needs {more} GB more of the card while blocks are made")
 # Loading anew has to make a render so much quicker.
 _WORTH_LOADING = 1.1
 
@@ -33,7 +42,7 @@ class Rejected:
     """A way that was not taken, and why in words."""
 
     rung: Rung
-    why: str
+    why: Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class CardPlan:
         return {
             "plan": self.plan.as_dict(),
             "summary": self.chosen.words(self.config),
+            "words": self._words(self.chosen),
             "peak": self.chosen.memory.peak,
             "worst_moment": self.chosen.memory.worst_moment,
             "host": self.chosen.memory.host,
@@ -91,13 +101,18 @@ class CardPlan:
             "rejected": [
                 {
                     "summary": each.rung.words(self.config),
+                    "words": self._words(each.rung),
                     "peak": each.rung.memory.peak,
                     "frames_per_second": each.rung.time.frames_per_second,
                     "why": each.why,
+                    "reason": said(each.why),
                 }
                 for each in self.rejected
             ],
         }
+
+    def _words(self, rung: Rung) -> list[Said]:
+        return [said(word) for word in rung.plan.words(self.config.num_layers)]
 
 
 def plan_for_card(take: Take, card: Card, wishes: Wishes, loaded: ComputePlan | None = None) -> CardPlan | None:
@@ -176,21 +191,21 @@ def _rejected(rungs: list[Rung], chosen: Rung, card: Card, wishes: Wishes) -> li
     return found
 
 
-def _why(rung: Rung, chosen: Rung, card: Card, wishes: Wishes) -> str:
+def _why(rung: Rung, chosen: Rung, card: Card, wishes: Wishes) -> Sentence:
     if rung.memory.peak > card.free:
-        moment = {
-            "load": "while weights are prepared",
-            "prompt": "while the prompt is read",
-            "portrait": "while the portrait is encoded",
-            "sound": "while the sound is heard",
-        }.get(rung.memory.worst_moment, "while blocks are made")
-        return f"needs {(rung.memory.peak - card.free) / _GB:.1f} GB more of the card {moment}"
+        code, english = _NEEDS_MORE.get(rung.memory.worst_moment, _NEEDS_MORE_FOR_BLOCKS)
+        return say(code, english, more=gigabytes(rung.memory.peak - card.free))
     if not rung.fits(card):
-        return f"needs {rung.memory.host / _GB:.1f} GB of host memory, {card.host_free / _GB:.1f} GB are free"
+        needed, free = gigabytes(rung.memory.host), gigabytes(card.host_free)
+        return say(
+            "NEEDS_HOST_MEMORY", "needs {needed} GB of host memory, {free} GB are free", needed=needed, free=free
+        )
     if rung.standing > chosen.standing:
-        return "computes with coarser numbers"
+        return say("COARSER_NUMBERS", "computes with coarser numbers")
     if wishes.live and rung.time.first > chosen.time.first:
-        return "its pictures come later"
+        return say("PICTURES_LATER", "its pictures come later")
     if rung.cost(live=wishes.live) < 0.99 * chosen.cost(live=wishes.live):
-        return "a little faster, but weights would be loaded anew"
-    return "no faster" if rung.cost(live=wishes.live) <= 1.001 * chosen.cost(live=wishes.live) else "slower"
+        return say("NOT_WORTH_LOADING", "a little faster, but weights would be loaded anew")
+    if rung.cost(live=wishes.live) <= 1.001 * chosen.cost(live=wishes.live):
+        return say("NO_FASTER", "no faster")
+    return say("IS_SLOWER", "slower")

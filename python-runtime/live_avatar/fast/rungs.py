@@ -52,24 +52,7 @@ class Rung:
 
     def words(self, config: DitConfig) -> str:
         """How it differs from everything being on the card, in words."""
-        plan, placement = self.plan, self.plan.placement
-        parts = [f"{plan.weights} weights, {plan.cache} cache"]
-        parts.append("steps packed" if plan.steps == "packed" else "steps in sequence")
-        resident = placement.resident_layers
-        if resident is not None and resident < config.num_layers:
-            parts.append(f"{config.num_layers - resident} of {config.num_layers} layers streamed")
-        if plan.streamed_cache:
-            parts.append("cache streamed")
-        hosted = [name for name, there in (("text", placement.host_text), ("audio", placement.host_audio)) if there]
-        if hosted:
-            parts.append(f"{' and '.join(hosted)} weights on the host")
-        if placement.conditions != "wide":
-            parts.append(f"{placement.conditions} condition weights")
-        if plan.text_encoder != "device":
-            parts.append({"host": "text encoder on the processor", "int8": "text encoder in int8"}[plan.text_encoder])
-        if plan.graphs:
-            parts.append("graphs")
-        return ", ".join(parts)
+        return ", ".join(self.plan.words(config.num_layers))
 
 
 def make_rung(take: Take, card: Card, plan: ComputePlan, standing: int = 0) -> Rung:

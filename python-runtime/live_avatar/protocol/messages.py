@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
+from live_avatar.errors import UserError
+from live_avatar.sentence import Value, values_of
+
 WorkerState = Literal["idle", "loading", "rendering", "stopping"]
 EndReason = Literal["shutdown", "end_of_input", "signal", "broken", "device_lost"]
 
 
 class ErrorPayload(TypedDict):
-    """A :class:`live_avatar.errors.UserError`."""
+    """A :class:`live_avatar.errors.UserError`; ``values`` are those in its sentences, for translations."""
 
     code: str
     what: str
     why: str
     hint: str
     field: str | None
+    values: dict[str, Value]
 
 
 class CodedText(TypedDict):
-    """A warning."""
+    """A warning; ``values`` are those in its sentence, for translations."""
 
     code: str
     text: str
+    values: dict[str, Value]
+
+
+def coded_text(code: str, text: str) -> CodedText:
+    """A warning for the other side."""
+    return {"code": code, "text": str(text), "values": values_of(text)}
+
+
+def error_payload(error: UserError) -> ErrorPayload:
+    """An error for the other side."""
+    return {
+        "code": error.code,
+        "what": str(error.what),
+        "why": str(error.why),
+        "hint": str(error.hint),
+        "field": error.field,
+        "values": values_of(error.what, error.why, error.hint),
+    }
 
 
 class CudaDevice(TypedDict):
@@ -224,13 +246,29 @@ class RankMemory(TypedDict):
     total: int
 
 
+class Portion(TypedDict):
+    """A run of layers or steps: ``count`` of the ``of`` that there are, from number ``first`` on, counted from 0."""
+
+    first: int
+    count: int
+    of: int
+
+
 class Rank(TypedDict):
-    """What a process does that computes together with the worker; ``memory`` is null on a processor."""
+    """What a process of a render does; rank 0 is the worker itself.
+
+    ``uuid`` is null on a processor and of a card of another machine, ``memory`` on a processor. ``done`` counts the
+    steps that a rank had its share of; of rank 0, blocks. ``frames_per_second`` is the pace of the last ten seconds.
+    """
 
     rank: int
     device: str
+    uuid: str | None
     phase: str
     done: int
+    layers: Portion
+    steps: Portion
+    frames_per_second: float
     memory: RankMemory | None
 
 

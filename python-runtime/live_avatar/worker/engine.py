@@ -13,10 +13,10 @@ import torch
 
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.compare import Comparer, Comparison
+from live_avatar.compute_plan import LastStep
 from live_avatar.compute_wishes import ComputeWishes
-from live_avatar.distributed.hired import RankStatus
 from live_avatar.errors import UserError
-from live_avatar.events import DeviceMemory, EventSink, RenderEvent, WarningEvent
+from live_avatar.events import BlockEvent, DeviceMemory, EventSink, RenderEvent, WarningEvent
 from live_avatar.file_facts import read_model_sizes
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.machine import Machine
@@ -28,6 +28,7 @@ from live_avatar.protocol.requests import ModelChoice
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.speed_record import SpeedMeter, write_speed
 from live_avatar.warm_model import WarmModel, with_own_memory
+from live_avatar.worker.ranks import RankWatch
 
 _Signature = tuple[tuple[str, int, int], ...]
 # What of a plan a render tells its client, who may not have asked for the plan.
@@ -41,6 +42,12 @@ class _Kind:
     size: tuple[int, int] = (704, 384)
     infer_frames: int = 48
     sample_steps: int = 4
+    last_step: LastStep = "run"
+
+    @property
+    def steps(self) -> int:
+        """That are run of the schedule."""
+        return self.sample_steps - 1 if self.last_step == "skip" and self.sample_steps > 1 else self.sample_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class Engine:
         self._warm: _Warm | None = None
         self._comparer = Comparer()
         self._last = _Kind()
+        self._watch = RankWatch()
 
     @property
     def model(self) -> LoadedModel | None:
@@ -124,7 +132,8 @@ class Engine:
         if warm is None:
             raise ValueError("render before load")
         wishes = wishes or warm.choice.wishes
-        self._last = _Kind(job.size, job.infer_frames, job.sample_steps)
+        self._last = _Kind(job.size, job.infer_frames, job.sample_steps, wishes.last_step)
+        self._watch.begin()
         chosen = warm.model.plan(job, wishes, self._machine(warm.choice))
         told = [warning for warning in chosen.warnings if warning[0] in _TOLD]
         for code, text in told:
@@ -134,6 +143,8 @@ class Engine:
 
         def observed(event: RenderEvent) -> None:
             meter.observe(event)
+            if isinstance(event, BlockEvent):
+                self._watch.block_done()
             on_event(event)
 
         result = warm.model.render(job, chosen, wishes, observed, should_stop)
@@ -167,9 +178,9 @@ class Engine:
         return None if pipeline is None else device_memory(pipeline.device)
 
     def ranks(self) -> list[Rank]:
-        """What the processes do that compute together with this one; from any thread."""
+        """What each process of a render does, this one first; empty without a model. From any thread."""
         pipeline = self._pipeline
-        return [] if pipeline is None else [_rank(status) for status in pipeline.ranks()]
+        return [] if pipeline is None else self._watch.look(pipeline, self._last.steps)
 
     def release_memory(self) -> None:
         """Give back what nothing uses any more, for example after a failure."""
@@ -241,17 +252,6 @@ class Engine:
             identity = identify_weights(replace(_options(choice), plan=compute)).identity
         accepted = frozenset() if chosen is None else frozenset(map(identity.fingerprint, chosen.accepted_numerics))
         return identity.fingerprint(compute.numerics), accepted
-
-
-def _rank(status: RankStatus) -> Rank:
-    memory = status.memory
-    return {
-        "rank": status.rank,
-        "device": status.device,
-        "phase": status.phase,
-        "done": status.done,
-        "memory": None if memory is None else {"allocated": memory[0], "reserved": memory[1], "total": memory[2]},
-    }
 
 
 def _options(choice: ModelChoice) -> PipelineOptions:

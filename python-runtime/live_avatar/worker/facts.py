@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from typing import Any
 
 import psutil
 import torch
@@ -44,20 +45,23 @@ def _device_count() -> int:
 
 def _device(index: int) -> CudaDevice:
     properties = torch.cuda.get_device_properties(index)
-    uuid = getattr(properties, "uuid", None)
     return {
         "index": index,
         "name": properties.name,
-        "uuid": None if uuid is None else _driver_uuid(str(uuid)),
+        "uuid": driver_uuid(properties),
         "capability": f"{properties.major}.{properties.minor}",
         "memory_total": properties.total_memory,
         "memory_free": _free_memory(index),
     }
 
 
-def _driver_uuid(uuid: str) -> str:
-    """The UUID as the driver's tools write it; torch leaves the prefix out."""
-    return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+def driver_uuid(properties: Any) -> str | None:
+    """A card's UUID as the driver's tools write it; torch leaves the prefix out, and old versions have none."""
+    uuid = getattr(properties, "uuid", None)
+    if uuid is None:
+        return None
+    text = str(uuid)
+    return text if text.startswith(("GPU-", "MIG-")) else f"GPU-{text}"
 
 
 def _free_memory(index: int) -> int | None:

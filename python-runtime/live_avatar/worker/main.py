@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from importlib import resources
 from typing import NoReturn
 
 from live_avatar.threads import prepare_threads
@@ -24,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Takes over the standard streams of the process and its signals; the process is of no other use afterwards.
     """
-    _parser().parse_args(argv)
+    if _parser().parse_args(argv).sentences:
+        print(resources.files("live_avatar.protocol").joinpath("sentences.json").read_text("utf-8"), end="")
+        return 0
     use_utf8()
     requests, messages = claim_standard_streams()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -39,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         facts = hello()
     except Exception as error:
+        from live_avatar.protocol.messages import error_payload
         from live_avatar.worker.faults import torch_unusable
 
-        answer = {"type": "error", "request_id": None, "error": torch_unusable(error).as_dict()}
+        answer = {"type": "error", "request_id": None, "error": error_payload(torch_unusable(error))}
         write_message(messages, answer)
         write_message(messages, {"type": "bye", "request_id": None, "reason": "broken"})
         return 1
@@ -61,8 +65,14 @@ def _end_at_once(status: int) -> NoReturn:
 
 
 def _parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="live-avatar worker",
         description="Serve requests as JSON lines: requests on standard input, messages on standard output, "
         "log on standard error. For programs, not for people; docs/protocol.md describes the conversation.",
     )
+    parser.add_argument(
+        "--sentences",
+        action="store_true",
+        help="Print the codes of all sentences that a client may want to translate, with the names of their values.",
+    )
+    return parser

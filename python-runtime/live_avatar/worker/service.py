@@ -20,7 +20,15 @@ from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import ClipEvent, DeviceMemory, EventSink, RenderEvent, StageEvent
 from live_avatar.planner import Plan
 from live_avatar.protocol import HEARTBEAT_SECONDS, MAX_LINE_BYTES
-from live_avatar.protocol.messages import EndReason, ErrorPayload, LoadedModel, Message, Rank, WorkerState
+from live_avatar.protocol.messages import (
+    EndReason,
+    LoadedModel,
+    Message,
+    Rank,
+    WorkerState,
+    coded_text,
+    error_payload,
+)
 from live_avatar.protocol.plan import plan_as_json
 from live_avatar.protocol.requests import (
     BadRequest,
@@ -78,7 +86,7 @@ class EngineLike(Protocol):
         """Memory held on the card."""
 
     def ranks(self) -> list[Rank]:
-        """What the processes do that compute together with this one."""
+        """What each process of a render does, this one first."""
 
     def release_memory(self) -> None:
         """Give back what a failure left."""
@@ -263,10 +271,12 @@ class Worker:
             model = self._engine.model
             assert model is not None
         except Cancelled:
-            self._conclude({"type": "error", "request_id": request.request_id, "error": _payload(faults.stopping())})
+            self._conclude(
+                {"type": "error", "request_id": request.request_id, "error": error_payload(faults.stopping())}
+            )
         except Exception as error:
             answer = self._explain(error)
-            self._conclude({"type": "error", "request_id": request.request_id, "error": _payload(answer)})
+            self._conclude({"type": "error", "request_id": request.request_id, "error": error_payload(answer)})
         else:
             self._conclude(
                 {
@@ -304,7 +314,7 @@ class Worker:
                     "request_id": request_id,
                     "job_id": job_id,
                     "clips_on_disk": activity.clips_on_disk,
-                    "error": _payload(answer),
+                    "error": error_payload(answer),
                 }
             )
         else:
@@ -320,7 +330,7 @@ class Worker:
                     "reused_clips": result.reused_clips,
                     "generated_frames": result.generated_frames,
                     "state_seconds": result.state_seconds,
-                    "warnings": [{"code": code, "text": text} for code, text in result.warnings],
+                    "warnings": [coded_text(code, text) for code, text in result.warnings],
                 }
             )
             return
@@ -440,7 +450,7 @@ class Worker:
             self._say(message)
 
     def _refuse(self, request_id: str | None, error: UserError) -> None:
-        self._say({"type": "error", "request_id": request_id, "error": _payload(error)})
+        self._say({"type": "error", "request_id": request_id, "error": error_payload(error)})
 
     def _say(self, message: Message) -> None:
         with self._lock:
@@ -452,7 +462,3 @@ class Worker:
                 # The other side is gone; what runs is stopped and its state kept, as at the end of input.
                 self._silent = True
                 self.stop("end_of_input")
-
-
-def _payload(error: UserError) -> ErrorPayload:
-    return {"code": error.code, "what": error.what, "why": error.why, "hint": error.hint, "field": error.field}

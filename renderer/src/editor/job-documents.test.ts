@@ -8,7 +8,7 @@ const document: ProjectDocument = newDocument({ id: "p", name: "Project", audioT
 const progress = { clipsDone: 0, clipsTotal: 3, clipsReused: 0 };
 const running: Job["state"] = { status: "running", ...progress, startedAt: 0, doing: "", takeId: null, clip: null, clipShare: 0, framesPerSecond: null, secondsLeft: null, memoryBytes: null, silentSeconds: 0 };
 const waiting = (resumes: boolean): Job["state"] => ({ status: "queued", ...progress, resumes });
-const job = (id: string, state: Job["state"]): Job => ({ id, projectId: "p", projectName: "", createdAt: 0, revision: 1, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, state });
+const job = (id: string, state: Job["state"]): Job => ({ id, projectId: "p", projectName: "", createdAt: 0, revision: 1, work: { kind: "render", quality: "preview", scope: { kind: "all" } }, warnings: [], state });
 
 function followed(answers: readonly (ProjectDocument | null | "no answer")[]) {
   const asked: string[] = [];

@@ -18,6 +18,10 @@ describe("formats", () => {
   it("writes lengths as clocks", () => {
     expect([0, 42.9, 600, 3723, -1].map(english.clock)).toEqual(["0:00", "0:42", "10:00", "1:02:03", "0:00"]);
   });
+  it("lists phrases", () => {
+    expect(english.list(["a", "b", "c"])).toBe("a, b, c");
+    expect(chinese.list(["甲", "乙", "丙"])).toBe("甲、乙、丙");
+  });
   it("keeps shares between nothing and everything", () => {
     expect([-1, 0.005, 0.62, 1.2].map(english.percent)).toEqual(["0%", "1%", "62%", "100%"]);
   });

@@ -9,6 +9,8 @@ export interface Formats {
   /** Length of something that plays: `0:42`, `1:02:03`. */
   readonly clock: (seconds: number) => string;
   readonly number: (value: number, fractionDigits?: number) => string;
+  /** Phrases beside each other: `float8 weights, steps packed`. */
+  readonly list: (phrases: readonly string[]) => string;
   /** From a share of 1. */
   readonly percent: (share: number) => string;
   /** When: the time today, the day this year, the date before. `now` and `at` are milliseconds since 1970. */
@@ -22,10 +24,12 @@ export function createFormats(language: string): Formats {
   const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
   const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
   const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
+  const list = new Intl.ListFormat(language, { type: "conjunction", style: "narrow" });
   const number = (value: number, fractionDigits = 0) => new Intl.NumberFormat(language, { maximumFractionDigits: fractionDigits }).format(value);
 
   return {
     number,
+    list: (phrases) => list.format(phrases),
     percent: (share) => percent.format(Math.min(1, Math.max(0, share))),
     bytes: (bytes) => {
       const { value, unit: name, fractionDigits } = byteSize(bytes);

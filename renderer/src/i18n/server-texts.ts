@@ -7,13 +7,13 @@ import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts"
 import type { Said } from "../../../electron/contract/said.schema.ts";
 
 /**
- * Sentences of the server and the engine come in English, with their measured values. For other languages they are
- * translated here by their stable code; a code without translation keeps the English sentence.
+ * Sentences of the server and the engine come in English, with their measured values. The page says them in the user's
+ * language by their stable code, with `{{name}}` for each value that is filled in. The English sentence stays where there is no text for
+ * a code, or a value is missing. In English only sentences that were written for the command line are said otherwise.
  */
 export interface ServerTexts {
-  readonly faults: Readonly<Record<string, { readonly what: string; readonly why?: string; readonly hint?: string }>>;
+  readonly faults: Readonly<Record<string, { readonly what?: string; readonly why?: string; readonly hint?: string }>>;
   readonly findings: Readonly<Record<string, string>>;
-  /** With `{{name}}` for each value that is filled in. */
   readonly said: Readonly<Record<string, string>>;
 }
 
@@ -25,12 +25,12 @@ export interface FaultText {
 
 const NOTHING: ServerTexts = { faults: {}, findings: {}, said: {} };
 /** By language, as far as loaded. */
-const loaded = createStore<Readonly<Record<string, ServerTexts>>>(() => ({ en: NOTHING }));
+const loaded = createStore<Readonly<Record<string, ServerTexts>>>(() => ({}));
 
 async function load(language: string): Promise<ServerTexts> {
   const known = loaded.getState()[language];
   if (known !== undefined) return known;
-  const texts: ServerTexts = language === "zh" ? (await import("./server-texts/zh.json")).default : NOTHING;
+  const texts: ServerTexts = (language === "zh" ? await import("./server-texts/zh.json") : await import("./server-texts/en.json")).default;
   loaded.setState({ [language]: texts });
   return texts;
 }
@@ -52,10 +52,11 @@ function pageText(code: string): FaultText | null {
 export function faultText(fault: Fault, texts: ServerTexts): FaultText {
   const translated = texts.faults[fault.code];
   const own = fault.what === "" ? pageText(fault.code) : null;
+  const { values = {} } = fault;
   return {
-    what: own?.what ?? translated?.what ?? fault.what,
-    why: fault.why !== "" && own !== null ? fault.why : (own?.why ?? translated?.why ?? fault.why),
-    hint: own?.hint ?? translated?.hint ?? fault.hint,
+    what: own?.what ?? filled(translated?.what, values) ?? fault.what,
+    why: fault.why !== "" && own !== null ? fault.why : (own?.why ?? filled(translated?.why, values) ?? fault.why),
+    hint: own?.hint ?? filled(translated?.hint, values) ?? fault.hint,
   };
 }
 
@@ -72,9 +73,16 @@ export function useFindingText(finding: Finding): string {
   return useServerTexts().findings[finding.code] ?? finding.text;
 }
 
-/** The sentence in the user's language, with its values. */
+/** The sentence in the user's language, with its values. Findings about the material may come as warnings of a render. */
 export function saidText(said: Said, texts: ServerTexts): string {
-  return texts.said[said.code]?.replaceAll(/\{\{(\w+)\}\}/g, (whole, name: string) => String(said.values[name] ?? whole)) ?? said.text;
+  return filled(texts.said[said.code] ?? texts.findings[said.code], said.values) ?? said.text;
+}
+
+/** Null without a text, and when one of its values is missing. */
+function filled(text: string | undefined, values: Said["values"]): string | null {
+  const names = [...(text ?? "").matchAll(/\{\{(\w+)\}\}/g)].map(([, name = ""]) => name);
+  if (text === undefined || names.some((name) => values[name] === undefined)) return null;
+  return text.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name]));
 }
 
 /** Says sentences of the server in the user's language. What an earlier server told without a code stays as it is. */

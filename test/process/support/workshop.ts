@@ -51,7 +51,7 @@ export async function openWorkshop(options: WorkshopOptions = {}): Promise<Works
   const ffmpeg = createFfmpeg({ locate: () => Promise.resolve(process.env.AVATAR_STUDIO_FFMPEG ?? "/usr/bin/ffmpeg"), logger: silentLogger });
   const sounds = createSoundStore({ ffmpeg, folder: join(data.cache, "sounds"), maximumBytes: 1e9, logger: silentLogger });
   const published: TakeOutput[] = [];
-  const state: { document: ProjectDocument; choices: Choices } = { choices: { gpus: null, networkAllowed: false, precision: "auto" }, document: options.document ?? exampleDocument(projectFolder, options.frames ?? 96) };
+  const state: { document: ProjectDocument; choices: Choices } = { choices: { gpus: null, shareCards: false, networkAllowed: false, precision: "auto" }, document: options.document ?? exampleDocument(projectFolder, options.frames ?? 96) };
   const [work, stopWork] = await createWork({
     data,
     runtimePlaces: { override: null, installation: repositoryRoot, installed: "/nowhere" },

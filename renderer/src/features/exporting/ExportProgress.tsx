@@ -33,7 +33,7 @@ export function ExportProgress({ jobId, onClose, onAgain }: { readonly jobId: st
       {failure === null ? (
         <>
           <p role="status">{finished ? t("exporting.finished", { bytes: formats.bytes(state.bytes) }) : state?.status === "running" ? sayIt(state.said, state.doing) : t("exporting.waiting")}</p>
-          {finished && state.warnings.map((warning) => <p key={warning} className={styles.note}>{warning}</p>)}
+          {finished && job?.warnings.map((warning) => <p key={warning.text} className={styles.note}>{sayIt(warning)}</p>)}
           {!finished && <Progress label={t("exporting.progress")} share={state?.status === "running" ? state.clipShare : null} />}
         </>
       ) : (

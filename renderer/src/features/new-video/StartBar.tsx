@@ -117,7 +117,7 @@ function usePresetEstimates(session: EditorSession | null, frames: number): Read
   // The server counts the length of what it has saved.
   const saved = useStore(session?.editor.store ?? NOTHING, (state) => !("saving" in state) || state.saving.kind === "saved");
   const projectId = session?.editor.store.getState().projectId ?? null;
-  const key = saved ? JSON.stringify([projectId, frames, settings?.gpus, settings?.weightPrecision]) : null;
+  const key = saved ? JSON.stringify([projectId, frames, settings?.gpus, settings?.shareCards, settings?.weightPrecision]) : null;
   const { state } = useCall(key, (signal) => client.render.presets({ projectId: frames === 0 ? null : projectId }, { signal, context: { retry: 2 } }));
   return new Map((lastOf(state) ?? []).map(({ preset, estimate }) => [preset, estimate]));
 }

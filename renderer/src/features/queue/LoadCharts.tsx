@@ -21,7 +21,8 @@ export function LoadCharts() {
   if (report === null) return <aside className={styles.charts} aria-label={t("queue.charts")} />;
   const nameOf = (uuid: string) => {
     const gpu = report.gpus.find((one) => one.uuid === uuid);
-    return gpu === undefined ? uuid : `${String(gpu.index)}: ${gpu.name}`;
+    // Several names would not fit beside each other, and are often the same.
+    return gpu === undefined ? uuid : report.gpus.length > 1 ? `GPU ${String(gpu.index)}` : gpu.name;
   };
   const memoryTotal = Math.max(0, ...report.gpus.map((gpu) => gpu.memoryTotalBytes ?? 0));
   // A theme changes the colours, which a chart reads once.

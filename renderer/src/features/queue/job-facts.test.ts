@@ -4,7 +4,7 @@ import { inReadingOrder, optionsOf, shareOf } from "./job-facts.ts";
 
 const progress = { clipsDone: 3, clipsTotal: 10, clipsReused: 0 };
 const running: JobState = { status: "running", ...progress, startedAt: 0, doing: "Clip 4", takeId: null, clip: 3, clipShare: 0.5, framesPerSecond: 8, secondsLeft: 20, memoryBytes: null, silentSeconds: 0 };
-const finished = (endedAt: number): JobState => ({ status: "finished", ...progress, clipsDone: 10, endedAt, seconds: 5, framesPerSecond: 8, bytes: 1, warnings: [] });
+const finished = (endedAt: number): JobState => ({ status: "finished", ...progress, clipsDone: 10, endedAt, seconds: 5, framesPerSecond: 8, bytes: 1 });
 const job = (id: string, state: JobState, kind: "render" | "export" = "render"): Job => ({
   id,
   projectId: "p",
@@ -12,6 +12,7 @@ const job = (id: string, state: JobState, kind: "render" | "export" = "render"):
   createdAt: 0,
   revision: 1,
   work: kind === "render" ? { kind, quality: "preview", scope: { kind: "all" } } : { kind, quality: "final", request: { format: "mp4", range: null }, fileName: "a.mp4" },
+  warnings: [],
   state,
 });
 

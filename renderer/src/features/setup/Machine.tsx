@@ -8,7 +8,8 @@ import { Button } from "../../ui/Button.tsx";
 import { EmptyState } from "../../ui/EmptyState.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { Progress } from "../../ui/Progress.tsx";
-import { Checkbox } from "../../ui/Switch.tsx";
+import { Checkbox, Switch } from "../../ui/Switch.tsx";
+import { RankLine } from "./RankLine.tsx";
 import styles from "./Setup.module.css";
 
 /** Cards, processor, memory and disk, measured anew while the page is open. */
@@ -31,6 +32,8 @@ const PLATFORMS: Readonly<Record<string, string>> = { linux: "Linux", darwin: "m
 function Report({ report }: { readonly report: MachineReport }) {
   const { t } = useTranslation();
   const formats = useFormats();
+  // On the processor, and on cards that the driver's tool does not list.
+  const elsewhere = report.ranks.filter((rank) => !report.gpus.some((gpu) => gpu.uuid === rank.uuid));
   const facts = [
     [t("setup.processor"), [report.processor.name, t("setup.cores", { cores: report.processor.cores, threads: report.processor.threads }), report.processor.load === null ? null : t("setup.utilisation", { share: formats.percent(report.processor.load) })]],
     [t("setup.memory"), [t("setup.freeOf", { free: formats.bytes(report.memory.availableBytes), total: formats.bytes(report.memory.totalBytes) })]],
@@ -43,7 +46,7 @@ function Report({ report }: { readonly report: MachineReport }) {
     <>
       {report.gpuSource.kind === "driver-trouble" && <FaultNote fault={report.gpuSource.fault} />}
       {report.gpus.length > 0 ? (
-        <Gpus gpus={report.gpus} />
+        <Gpus gpus={report.gpus} ranks={report.ranks} />
       ) : (
         report.gpuSource.kind === "none" && (
           <div className={styles.box}>
@@ -51,14 +54,25 @@ function Report({ report }: { readonly report: MachineReport }) {
           </div>
         )
       )}
+      {elsewhere.length > 0 && (
+        <ul className={styles.list} aria-label={t("setup.rank.title")}>
+          {elsewhere.map((rank) => (
+            <li key={rank.rank}>
+              <strong>{rank.device === "cpu" ? t("setup.rank.onProcessor", { name: report.processor.name }) : rank.device}</strong>
+              <RankLine rank={rank} several={report.ranks.length > 1} />
+            </li>
+          ))}
+        </ul>
+      )}
       <dl className={`${styles.box ?? ""} ${styles.facts ?? ""}`}>
         {facts.map(([name, values]) => (
           <div key={name}>
             <dt>{name}</dt>
             {values
               .filter((value) => value !== null)
-              .map((value) => (
-                <dd key={value} className="selectable">
+              .map((value, index) => (
+                // Two cards may have one name.
+                <dd key={index} className="selectable">
                   {value}
                 </dd>
               ))}
@@ -69,8 +83,8 @@ function Report({ report }: { readonly report: MachineReport }) {
   );
 }
 
-/** The cards, with a tick each for those that may be used. All ticked leaves the choice to the planner. */
-function Gpus({ gpus }: { readonly gpus: readonly Gpu[] }) {
+/** The cards, with a tick each for those that are used, and whether they share the work. */
+function Gpus({ gpus, ranks }: { readonly gpus: readonly Gpu[]; readonly ranks: MachineReport["ranks"] }) {
   const { t } = useTranslation();
   const settings = useSettings();
   const chosen = settings?.gpus ?? null;
@@ -80,7 +94,9 @@ function Gpus({ gpus }: { readonly gpus: readonly Gpu[] }) {
     // No card at all would mean rendering on the processor by accident.
     if (next.length > 0) void changeSettings({ gpus: next.length === gpus.length ? null : next });
   };
-  const onlyOne = gpus.filter(uses).length === 1;
+  const used = gpus.filter(uses);
+  const onlyOne = used.length === 1;
+  const share = settings?.shareCards ?? false;
   return (
     <>
       <ul className={styles.list}>
@@ -89,11 +105,20 @@ function Gpus({ gpus }: { readonly gpus: readonly Gpu[] }) {
             <div className={styles.gpuBody}>
               <Checkbox label={`${String(gpu.index)}: ${gpu.name}`} checked={uses(gpu)} disabled={settings === null || (uses(gpu) && onlyOne)} onChange={(use) => toggle(gpu, use)} />
               <GpuFacts gpu={gpu} />
+              {ranks
+                .filter((rank) => rank.uuid === gpu.uuid)
+                .map((rank) => (
+                  <RankLine key={rank.rank} rank={rank} several={ranks.length > 1} />
+                ))}
             </div>
           </li>
         ))}
       </ul>
-      <p className={styles.hint}>{t(chosen === null ? "setup.gpusAll" : "setup.gpusChosen")}</p>
+      {used.length > 1 && (
+        <div className={styles.box}>
+          <Switch label={t("setup.shareCards")} hint={t(share ? "setup.shareCardsOn" : "setup.shareCardsOff", { name: used[0]?.name, count: used.length })} checked={share} disabled={settings === null} onChange={(shareCards) => void changeSettings({ shareCards })} />
+        </div>
+      )}
     </>
   );
 }
@@ -103,7 +128,7 @@ function GpuFacts({ gpu }: { readonly gpu: Gpu }) {
   const formats = useFormats();
   const { memoryTotalBytes: total, memoryFreeBytes: free } = gpu;
   const facts = [
-    total === null ? t("setup.memoryUnknown") : free === null ? formats.bytes(total) : t("setup.freeOf", { free: formats.bytes(free), total: formats.bytes(total) }),
+    total === null ? t("setup.memoryUnknown") : free === null ? formats.bytes(total) : t("setup.usedOf", { used: formats.bytes(total - free), total: formats.bytes(total) }),
     gpu.utilisation === null ? null : t("setup.utilisation", { share: formats.percent(gpu.utilisation / 100) }),
     gpu.temperature === null ? null : `${formats.number(gpu.temperature)} °C`,
     gpu.powerWatts === null ? null : `${formats.number(gpu.powerWatts)} W`,

@@ -5,6 +5,7 @@ import { client } from "../../rpc/client.ts";
 import { lastOf, useCall } from "../../rpc/use-call.ts";
 import { Badge } from "../../ui/Badge.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
+import { SaidList } from "../../ui/SaidList.tsx";
 import styles from "./Setup.module.css";
 
 /** What a minute of video would take here with one model, for a few sizes. */
@@ -12,7 +13,7 @@ export function ModelAbilities({ modelId }: { readonly modelId: string }) {
   const { t } = useTranslation();
   const formats = useFormats();
   const settings = useSettings();
-  const key = settings === null ? null : JSON.stringify([modelId, settings.gpus, settings.weightPrecision]);
+  const key = settings === null ? null : JSON.stringify([modelId, settings.gpus, settings.shareCards, settings.weightPrecision]);
   const { state } = useCall(key, (signal) => client.models.abilities({ modelId }, { signal }));
   const rows = lastOf(state);
   if (state.kind === "failed") return <FaultNote fault={state.fault} />;
@@ -38,7 +39,7 @@ export function ModelAbilities({ modelId }: { readonly modelId: string }) {
               {estimate.seconds === null ? "–" : formats.duration(estimate.seconds)} {estimate.secondsSource === "estimated" && <span className={styles.plan}>{t("setup.estimated")}</span>}
             </td>
             <td>{estimate.memoryBytes === null ? "–" : formats.bytes(estimate.memoryBytes)}</td>
-            <td>{estimate.fits ? <span className={styles.plan}>{estimate.plan}</span> : estimate.fault === null ? <Badge tone="warn">{t("setup.doesNotFit")}</Badge> : <FaultNote fault={estimate.fault} tone="note" />}</td>
+            <td>{estimate.fits ? <span className={styles.plan}><SaidList phrases={estimate.plan} /></span> : estimate.fault === null ? <Badge tone="warn">{t("setup.doesNotFit")}</Badge> : <FaultNote fault={estimate.fault} tone="note" />}</td>
           </tr>
         ))}
       </tbody>

@@ -24,6 +24,7 @@ export function ModelRow({ model }: { readonly model: Model }) {
   const settings = useSettings();
   const noteOf = useModelNote();
   const [removal, setRemoval] = useState<ModelRemoval | null>(null);
+  const [ownFolder, setOwnFolder] = useState<string | null>(null);
   const [renaming, setRenaming] = useState(false);
   const [showsAbilities, setShowsAbilities] = useState(false);
   const { busy, fault, act } = useAct();
@@ -31,6 +32,12 @@ export function ModelRow({ model }: { readonly model: Model }) {
   const modelId = model.id;
   const resting = state.kind === "ready" || state.kind === "damaged";
   const isDefault = settings?.defaultModelId === modelId;
+  /** Into a folder of the user's own only after a question. */
+  const mend = async (): Promise<void> => {
+    const mending = await client.models.mending({ modelId });
+    if (mending.ownFolder === null) await client.models.mend({ modelId, ownFolder: false });
+    else setOwnFolder(mending.ownFolder);
+  };
   return (
     <li>
       <div className={styles.model}>
@@ -93,7 +100,7 @@ export function ModelRow({ model }: { readonly model: Model }) {
       </div>
       {state.kind === "damaged" && state.faults.map((one, index) => <FaultNote key={`${one.code}-${String(index)}`} fault={one} />)}
       {state.kind === "damaged" && model.mend !== null && (
-        <Button size="small" busy={busy} onClick={() => act(() => client.models.mend({ modelId }))}>
+        <Button size="small" busy={busy} onClick={() => act(mend)}>
           {t(`models.mend.${model.mend}`)}
         </Button>
       )}
@@ -121,6 +128,17 @@ export function ModelRow({ model }: { readonly model: Model }) {
           void act(() => client.models.remove({ modelId }));
         }}
         onCancel={() => setRemoval(null)}
+      />
+      <ConfirmDialog
+        open={ownFolder !== null}
+        title={t("models.mendQuestion")}
+        description={t("models.mendDetail", { folder: ownFolder ?? "" })}
+        action={t("models.mendStart")}
+        onConfirm={() => {
+          setOwnFolder(null);
+          void act(() => client.models.mend({ modelId, ownFolder: true }));
+        }}
+        onCancel={() => setOwnFolder(null)}
       />
     </li>
   );

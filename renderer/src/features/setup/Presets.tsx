@@ -7,6 +7,7 @@ import { Button } from "../../ui/Button.tsx";
 import { FaultNote } from "../../ui/FaultNote.tsx";
 import { usePresetName } from "../new-video/preset-name.ts";
 import { useSettings } from "../../app/preferences.ts";
+import { SaidList } from "../../ui/SaidList.tsx";
 import styles from "./Setup.module.css";
 
 /** What each preset would take here for one minute of video. */
@@ -16,7 +17,7 @@ export function Presets() {
   const nameOf = usePresetName();
   const settings = useSettings();
   // Other cards, another precision or another model: other figures.
-  const key = settings === null ? null : JSON.stringify([settings.gpus, settings.weightPrecision, settings.defaultModelId]);
+  const key = settings === null ? null : JSON.stringify([settings.gpus, settings.shareCards, settings.weightPrecision, settings.defaultModelId]);
   const { state, again } = useCall(key, (signal) => client.render.presets({ projectId: null }, { signal }));
   const rows = lastOf(state);
   return (
@@ -51,7 +52,7 @@ export function Presets() {
                   <td>{estimate.memoryBytes === null ? "–" : formats.bytes(estimate.memoryBytes)}</td>
                   <td>{estimate.diskBytes === null ? "–" : formats.bytes(estimate.diskBytes)}</td>
                   <td>
-                    {estimate.fits ? <span className={styles.plan}>{estimate.plan}</span> : estimate.fault === null ? <Badge tone="warn">{t("setup.doesNotFit")}</Badge> : <FaultNote fault={estimate.fault} tone="note" />}
+                    {estimate.fits ? <span className={styles.plan}><SaidList phrases={estimate.plan} /></span> : estimate.fault === null ? <Badge tone="warn">{t("setup.doesNotFit")}</Badge> : <FaultNote fault={estimate.fault} tone="note" />}
                   </td>
                 </tr>
               ))}

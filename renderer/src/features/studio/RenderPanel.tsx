@@ -78,7 +78,7 @@ export function RenderPanel({ session, onStarted }: { readonly session: EditorSe
           ))}
         </dl>
       )}
-      {estimate !== null && !nothing && estimate.plan !== "" && <CardPlan plan={estimate.plan} onCard={estimate.onCard} />}
+      {estimate !== null && !nothing && estimate.plan.length > 0 && <CardPlan plan={estimate.plan} onCard={estimate.onCard} />}
       {state.kind === "failed" && <FaultNote fault={state.fault} />}
       {trouble !== null && <FaultNote fault={trouble} tone={estimate?.fits === true ? "note" : "danger"} />}
       {fault !== null && <FaultNote fault={fault} />}
