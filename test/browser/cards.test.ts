@@ -83,7 +83,7 @@ test("the cards share a video once the user says so", async () => {
   const { page, context } = await openWatchedPage(browser, await studio.newLink());
   await page.goto(`${studio.origin}/#/setup`);
   const machine = page.getByRole("region", { name: "Machine" });
-  await machine.getByText("Only the first ticked card renders: NVIDIA GeForce RTX 4090.").waitFor();
+  await machine.getByText("Only the first ticked card renders (0: NVIDIA GeForce RTX 4090).").waitFor();
   await machine.getByRole("switch", { name: "The cards work on one video together" }).click();
   await machine.getByText("Each of the 2 cards computes a part of every picture.").waitFor();
   // The presets on the same page are planned anew by themselves.

@@ -94,6 +94,8 @@ function Gpus({ gpus, ranks }: { readonly gpus: readonly Gpu[]; readonly ranks: 
     // No card at all would mean rendering on the processor by accident.
     if (next.length > 0) void changeSettings({ gpus: next.length === gpus.length ? null : next });
   };
+  // Two cards may have one name.
+  const label = (gpu: Gpu) => `${String(gpu.index)}: ${gpu.name}`;
   const used = gpus.filter(uses);
   const onlyOne = used.length === 1;
   const share = settings?.shareCards ?? false;
@@ -103,7 +105,7 @@ function Gpus({ gpus, ranks }: { readonly gpus: readonly Gpu[]; readonly ranks: 
         {gpus.map((gpu) => (
           <li key={gpu.uuid} className={styles.gpu}>
             <div className={styles.gpuBody}>
-              <Checkbox label={`${String(gpu.index)}: ${gpu.name}`} checked={uses(gpu)} disabled={settings === null || (uses(gpu) && onlyOne)} onChange={(use) => toggle(gpu, use)} />
+              <Checkbox label={label(gpu)} checked={uses(gpu)} disabled={settings === null || (uses(gpu) && onlyOne)} onChange={(use) => toggle(gpu, use)} />
               <GpuFacts gpu={gpu} />
               {ranks
                 .filter((rank) => rank.uuid === gpu.uuid)
@@ -116,7 +118,7 @@ function Gpus({ gpus, ranks }: { readonly gpus: readonly Gpu[]; readonly ranks: 
       </ul>
       {used.length > 1 && (
         <div className={styles.box}>
-          <Switch label={t("setup.shareCards")} hint={t(share ? "setup.shareCardsOn" : "setup.shareCardsOff", { name: used[0]?.name, count: used.length })} checked={share} disabled={settings === null} onChange={(shareCards) => void changeSettings({ shareCards })} />
+          <Switch label={t("setup.shareCards")} hint={t(share ? "setup.shareCardsOn" : "setup.shareCardsOff", { name: used[0] === undefined ? "" : label(used[0]), count: used.length })} checked={share} disabled={settings === null} onChange={(shareCards) => void changeSettings({ shareCards })} />
         </div>
       )}
     </>
