@@ -34,7 +34,7 @@ from live_avatar.distributed.rank_plans import Role, best_rank_plan, families_of
 from live_avatar.distributed.sequence_parallel import compare_widths, shared_layer_seconds
 from live_avatar.distributed.sharing import balanced_counts
 from live_avatar.distributed.simulated_order import Order
-from live_avatar.distributed.transfer_model import LINKS, Wiring
+from live_avatar.distributed.transfer_model import LINKS, NETWORKS, Wiring
 from live_avatar.distributed.wishes import CutWishes
 from live_avatar.errors import UserError
 from live_avatar.fast.card_rates import rates_of
@@ -249,7 +249,7 @@ def test_sharing_layers_between_cards_does_not_pay_for_pace_up_to_eight() -> Non
         assert shared[0].first_frame < alone.first_frame
     assert shared_layer_seconds(0.004, 1, LARGE, 5120, 2, LINKS["nvlink"]) == 0.004
     assert 0.002 < shared_layer_seconds(0.004, 2, LARGE, 5120, 2, LINKS["nvlink"]) < 0.004
-    assert shared_layer_seconds(0.004, 2, LARGE, 5120, 2, LINKS["10g"]) > 0.004
+    assert shared_layer_seconds(0.004, 2, LARGE, 5120, 2, NETWORKS["10g"]) > 0.004
 
 
 def test_the_table_names_every_way_and_json_has_it_too() -> None:
@@ -307,6 +307,9 @@ def test_the_command_tells_ways_for_each_number_of_cards(capsys: pytest.CaptureF
         (("--simulate", "3", "--simulate_counts", "20,20"), "ARGUMENTS_INVALID", "for 2 cards"),
         (("--simulate", "2", "--simulate_counts", "20,30"), "LAYERS_INVALID", "20,30"),
         (("--simulate", "2", "--simulate_counts", "40,0"), "LAYERS_INVALID", "40,0"),
+        (("--simulate_turns",), "ARGUMENTS_INVALID", "--simulate_turns says nothing by itself"),
+        (("--simulate_hosts", "2"), "ARGUMENTS_INVALID", "--simulate_hosts says nothing by itself"),
+        (("--simulate", "2", "--simulate_network", "10g"), "ARGUMENTS_INVALID", "between hosts"),
         (("--simulate_cards", "Voodoo:4"), "CARD_UNKNOWN", "Voodoo"),
         (("--simulate_cards", "H200:141,H200:2"), "MEMORY_TOO_SMALL", "does not fit"),
         (("--simulate", "2", "--simulate_picture", "/nowhere/at/all.svg"), "OUTPUT_NOT_WRITABLE", "nowhere"),

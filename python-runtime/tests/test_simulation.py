@@ -19,7 +19,7 @@ from live_avatar.distributed.simulation import Decoding, Setting, simulate
 from live_avatar.distributed.stage_times import Parcels, RankTimes, parcels_of, windows_of
 from live_avatar.distributed.time_line import ENCODER, Simulation, Span, quantile
 from live_avatar.distributed.time_line_picture import time_line_svg
-from live_avatar.distributed.transfer_model import LINKS, Link, Wiring
+from live_avatar.distributed.transfer_model import LINKS, NETWORKS, Link, Wiring
 from live_avatar.distributed.turn_flights import TurnFlights, turn_offsets
 from live_avatar.flights import FlightRules, Flights
 from live_avatar.geometry import LatentShape
@@ -261,9 +261,9 @@ def test_transfers_take_latency_and_bytes_on_the_way_they_go() -> None:
     # The next block begins on the first card while the last layers of this one are done on the second.
     assert found.period(0.5) == pytest.approx(4 * (STEP + 0.11 + 0.02) - (STEP / 2 + 0.11 + 0.02))
     wiring = Wiring.of(8, "nvlink", "10g", hosts=2)
-    assert (wiring.link(0, 3), wiring.link(3, 4)) == (LINKS["nvlink"], LINKS["10g"])
+    assert (wiring.link(0, 3), wiring.link(3, 4)) == (LINKS["nvlink"], NETWORKS["10g"])
     measured = replace(wiring, measured={(3, 4): link})
-    assert (measured.link(3, 4), measured.link(4, 3)) == (link, LINKS["10g"])
+    assert (measured.link(3, 4), measured.link(4, 3)) == (link, NETWORKS["10g"])
 
 
 def test_a_card_does_not_run_ahead_of_places_for_what_it_sends() -> None:

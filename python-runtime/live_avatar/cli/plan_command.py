@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if not prompted:
         options.prompt = "a person talks to the camera"
     with Console.of(options) as console:
+        several = simulation_wanted(options)
         request = read_request(options)
         job = request.job
         plan = _plan(request, options.for_card)
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         for code, text in plan.warnings:
             console.warning(code, text)
         check_material(job, console)
-        if simulation_wanted(options):
+        if several:
             simulate(options, plan, console)
     return 0
 

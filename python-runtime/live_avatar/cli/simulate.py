@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from live_avatar.cli.console import Console
 from live_avatar.distributed.cut import CutKind
-from live_avatar.distributed.transfer_model import LINKS
+from live_avatar.distributed.transfer_model import LINKS, NETWORKS
 from live_avatar.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from live_avatar.planner import Plan
 
 MOST_CARDS = 64
+_LINK, _NETWORK = "nvlink", "infiniband"
 # Of a take's beginning, what the picture shows.
 _SHOWN_SECONDS = 3.0
 
@@ -30,15 +31,9 @@ def add_simulate_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--simulate_cards", metavar="LIST", help='other cards, such as "H200:141,RTX 4090:24" (NAME:GB, with commas)'
     )
-    group.add_argument(
-        "--simulate_link", choices=list(LINKS), default="nvlink", help="between cards of a host (default nvlink)"
-    )
-    group.add_argument(
-        "--simulate_hosts", metavar="H", type=int, default=1, help="spread them over H hosts (default 1)"
-    )
-    group.add_argument(
-        "--simulate_network", choices=list(LINKS), default="infiniband", help="between hosts (default infiniband)"
-    )
+    group.add_argument("--simulate_link", choices=list(LINKS), help=f"between cards of a host (default {_LINK})")
+    group.add_argument("--simulate_hosts", metavar="H", type=int, help="spread them over H hosts (default 1)")
+    group.add_argument("--simulate_network", choices=list(NETWORKS), help=f"between hosts (default {_NETWORK})")
     group.add_argument("--simulate_cut", choices=get_args(CutKind), help="only this kind of cut")
     group.add_argument(
         "--simulate_counts",
@@ -54,8 +49,29 @@ def add_simulate_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def simulation_wanted(options: argparse.Namespace) -> bool:
-    """Whether any of the flags asks for it."""
-    return options.simulate is not None or options.simulate_cards is not None
+    """Whether the flags ask for it.
+
+    Raises:
+        UserError: ``ARGUMENTS_INVALID``: a flag would say nothing without another.
+    """
+    wanted = options.simulate is not None or options.simulate_cards is not None
+    details = ("link", "hosts", "network", "cut", "counts", "turns", "picture")
+    given = [f"simulate_{name}" for name in details if getattr(options, f"simulate_{name}") not in (None, False)]
+    if given and not wanted:
+        raise _refused(
+            f"--{given[0]} says nothing by itself.",
+            "It is about several cards that are simulated.",
+            given[0],
+            "Give --simulate with their number, too, or leave it out.",
+        )
+    if options.simulate_network is not None and (options.simulate_hosts or 1) == 1:
+        raise _refused(
+            "--simulate_network is between hosts.",
+            "All cards are simulated on one.",
+            "simulate_network",
+            "Give --simulate_hosts with a number above 1, too, or leave it out.",
+        )
+    return wanted
 
 
 def simulate(options: argparse.Namespace, plan: Plan, console: Console) -> None:
@@ -124,14 +140,17 @@ def _fleet(options: argparse.Namespace, cards: tuple[Card, ...], count: int) -> 
     from live_avatar.distributed.multi_planner import Fleet
     from live_avatar.distributed.transfer_model import Wiring
 
-    if not 1 <= options.simulate_hosts <= count:
+    hosts = 1 if options.simulate_hosts is None else options.simulate_hosts
+    if not 1 <= hosts <= count:
         raise _refused(
-            f"{count} cards cannot be spread over {options.simulate_hosts} hosts.",
+            f"{count} cards cannot be spread over {hosts} hosts.",
             "Every host has a card.",
             "simulate_hosts",
         )
     all_cards = (*cards[:count], *([cards[-1]] * (count - len(cards))))
-    return Fleet(all_cards, Wiring.of(count, options.simulate_link, options.simulate_network, options.simulate_hosts))
+    return Fleet(
+        all_cards, Wiring.of(count, options.simulate_link or _LINK, options.simulate_network or _NETWORK, hosts)
+    )
 
 
 def _counts(text: str) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from live_avatar.distributed.launch import python_path
 from live_avatar.distributed.multi_planner import Fleet
-from live_avatar.distributed.transfer_model import LINKS, Wiring
+from live_avatar.distributed.transfer_model import LINKS, NETWORKS, Wiring
 from live_avatar.errors import UserError
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.rungs import Card
@@ -33,7 +33,7 @@ def find_fleet(lead: Card, devices: tuple[str, ...], hosts: tuple[int, ...], lim
     others = tuple(dict.fromkeys(device for device in devices if device != devices[0]))
     cards = {devices[0]: lead} | _look_at(others, limit, lead.host_free)
     # What the ways between them really do is measured later, by the self-test; the choice hardly depends on it.
-    return Fleet(tuple(cards[device] for device in devices), Wiring(hosts, LINKS["pcie5"], LINKS["infiniband"]))
+    return Fleet(tuple(cards[device] for device in devices), Wiring(hosts, LINKS["pcie5"], NETWORKS["infiniband"]))
 
 
 def fleet_of_described(card: Card, ranks: int) -> Fleet:

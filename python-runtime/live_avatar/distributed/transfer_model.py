@@ -37,6 +37,8 @@ LINKS: dict[str, Link] = {
     "pcie5": Link("PCIe 5, card to card", 30 * _MICRO, 45 * _GIGA),
     "pcie4": Link("PCIe 4, card to card", 30 * _MICRO, 22 * _GIGA),
     "host": Link("host memory", 200 * _MICRO, 12 * _GIGA),
+}
+NETWORKS: dict[str, Link] = {
     "infiniband": Link("InfiniBand, 400 Gbit/s", 30 * _MICRO, 40 * _GIGA),
     "100g": Link("Ethernet, 100 Gbit/s", 100 * _MICRO, 9 * _GIGA),
     "10g": Link("Ethernet, 10 Gbit/s", 200 * _MICRO, 1.1 * _GIGA),
@@ -60,8 +62,8 @@ class Wiring:
 
     @classmethod
     def of(cls, ranks: int, within: str = "nvlink", between: str = "infiniband", hosts: int = 1) -> Wiring:
-        """``ranks`` spread evenly over ``hosts``, with ways from :data:`LINKS`."""
-        return cls(tuple(rank * hosts // ranks for rank in range(ranks)), LINKS[within], LINKS[between])
+        """``ranks`` spread evenly over ``hosts``, with ways from :data:`LINKS` and :data:`NETWORKS`."""
+        return cls(tuple(rank * hosts // ranks for rank in range(ranks)), LINKS[within], NETWORKS[between])
 
     def link(self, source: int, target: int) -> Link:
         """The way from one rank to another."""
