@@ -4,7 +4,6 @@
  */
 import { spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
-import * as inspector from "node:inspector";
 import { join } from "node:path";
 import * as old from "electron";
 
@@ -60,8 +59,11 @@ if (old.app as unknown !== undefined) {
   // Once in a hundred times its Node crashes when it ends while the tests' debugger is attached.
   const exit = old.app.exit.bind(old.app);
   old.app.exit = (code) => {
-    inspector.close();
-    exit(code);
+    // Only here: in a page's preload script there is no such module.
+    void import("node:inspector").then((inspector) => {
+      inspector.close();
+      exit(code);
+    });
   };
   old.app.on("web-contents-created", (_event, contents) => {
     (contents as unknown as NewContents).setWindowOpenHandler = (decide) => {
