@@ -4,7 +4,7 @@ import { brightness, decodePictures, difference } from "../support/pictures.ts";
 import { exportFile } from "./export-file.ts";
 import { CLIPS, newestJob, test, untilJob } from "./rendered-studio.ts";
 import { CLIP, EVENING, exampleFile } from "./small-video.ts";
-import { FRESH, goToFrame, renderWhatChanged, untilClips, untilRendered } from "./studio-page.ts";
+import { changePromptFrom, FRESH, goToFrame, renderWhatChanged, untilClips, untilRendered } from "./studio-page.ts";
 
 const ALL_FRESH = [FRESH, FRESH, FRESH, FRESH];
 const HALF = (CLIPS * CLIP) / 2;
@@ -37,16 +37,7 @@ describe("editing a finished video", () => {
 
   test("another prompt for the second half: only that half is rendered again, and it becomes evening there", async ({ openCopy, rendered: { client } }) => {
     const { page, projectId } = await openCopy();
-    await segments(page, "Prompt").focus();
-    await page.keyboard.press("ArrowDown");
-    await goToFrame(page, HALF);
-    await page.keyboard.press("Control+b");
-    await segments(page, "Prompt").and(page.getByLabel(/segments: 2$/)).focus();
-    await page.keyboard.press("End");
-    // On a busy machine the inspector may still show the first half.
-    await segments(page, "Prompt").locator("[role=option][aria-posinset='2'][aria-selected=true]").waitFor({ state: "attached" });
-    await page.getByRole("textbox", { name: "What is to be seen" }).fill(EVENING);
-    await page.keyboard.press("Escape");
+    await changePromptFrom(page, HALF, EVENING);
 
     // Exactly what it touches is out of date, and says why.
     await untilClips(page, [FRESH, FRESH, "out of date. Out of date because of: another prompt", "out of date. Out of date because of: another prompt, clip 3 before it, which it continues"]);

@@ -4,7 +4,7 @@ import { decodePictures, distinctPictures, indexOfNearest, probeStreams } from "
 import { exportFile } from "./export-file.ts";
 import { CLIPS, test } from "./rendered-studio.ts";
 import { CLIP, EVENING } from "./small-video.ts";
-import { frameTeller, FRESH, goToFrame, RENDER_MILLISECONDS, untilClips } from "./studio-page.ts";
+import { changePromptFrom, frameTeller, FRESH, goToFrame, RENDER_MILLISECONDS, untilClips } from "./studio-page.ts";
 
 const FRAMES = CLIPS * CLIP;
 
@@ -87,15 +87,7 @@ describe("clips that are out of date", () => {
   test("are named, and exported as they are only when the user says so; or rendered first", async ({ openCopy }) => {
     const { page } = await openCopy();
     const before = await exportFile(page, "MP4 video");
-    const prompts = page.getByRole("listbox", { name: /^Prompt, segments: / });
-    await prompts.focus();
-    await page.keyboard.press("ArrowDown");
-    await goToFrame(page, 2 * CLIP);
-    await page.keyboard.press("Control+b");
-    await prompts.and(page.getByLabel(/segments: 2$/)).focus();
-    await page.keyboard.press("End");
-    await page.getByRole("textbox", { name: "What is to be seen" }).fill(EVENING);
-    await page.keyboard.press("Escape");
+    await changePromptFrom(page, 2 * CLIP, EVENING);
     const dialog = page.getByRole("dialog", { name: "Export" });
     const opened = async () => {
       await page.getByRole("button", { name: "Export", exact: true }).click();

@@ -96,3 +96,18 @@ export async function frameTeller(page: Page, pictures: readonly SmallPicture[])
   const changes = pictures.map((picture) => changeSince(pictures[0] ?? picture, picture));
   return async () => indexOfNearest(changeSince(shownFirst, await shownPicture(page)), changes);
 }
+
+/** Cuts the only prompt at a frame and gives the second half another text, by keyboard. */
+export async function changePromptFrom(page: Page, frame: number, text: string): Promise<void> {
+  const prompts = page.getByRole("listbox", { name: /^Prompt, segments: / });
+  await prompts.focus();
+  await page.keyboard.press("ArrowDown");
+  await goToFrame(page, frame);
+  await page.keyboard.press("Control+b");
+  await prompts.and(page.getByLabel(/segments: 2$/)).focus();
+  await page.keyboard.press("End");
+  // On a busy machine the inspector may still show the first half.
+  await prompts.locator("[role=option][aria-posinset='2'][aria-selected=true]").waitFor({ state: "attached" });
+  await page.getByRole("textbox", { name: "What is to be seen" }).fill(text);
+  await page.keyboard.press("Escape");
+}
