@@ -267,7 +267,13 @@ describe("with a stand-in for the server", () => {
       if (contents !== undefined) process.kill(contents.getOSProcessId(), "SIGKILL");
     });
     await expect.poll(count).toBe(1);
-    await expect.poll(() => running.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript("document.title + typeof avatarShell"))).toBe("Stand-inobject");
+    const shown = () =>
+      running.app.evaluate(({ BrowserWindow }) => {
+        const answer = BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript("document.title + typeof avatarShell");
+        // A page that has not begun to load anew never answers.
+        return Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 500, "no answer"))]);
+      });
+    await expect.poll(shown).toBe("Stand-inobject");
   });
 
   test("a server that cannot start is explained, with its code", async () => {
