@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from live_avatar.portrait import Portrait
     from live_avatar.portrait_conditions import PortraitConditions, PortraitMemory
     from live_avatar.prompt_cache import PromptCache
-    from live_avatar.session import Conditions, Draws, Session, SessionSettings
+    from live_avatar.session import Session
+    from live_avatar.session_inputs import Conditions, Draws, SessionSettings
     from live_avatar.text import TextEncoder
     from live_avatar.vae.block_decoder import BlockDecoder
     from live_avatar.vae.model import VideoVae

@@ -21,8 +21,7 @@ from live_avatar.footprint import (
     disk_use,
     memory_use,
 )
-from live_avatar.forecast import Forecast as Forecast  # part of a plan, and known by this place
-from live_avatar.forecast import forecast
+from live_avatar.forecast import Forecast, forecast
 from live_avatar.geometry import (
     BLOCK_FRAMES,
     FRAMES_PER_SECOND,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from live_avatar.compute_plan import ComputePlan, LastStep
     from live_avatar.distributed.team_plan import TeamPlan
     from live_avatar.fast.planner import CardPlan
-    from live_avatar.fast.rungs import Card
+    from live_avatar.fast.task import Card
     from live_avatar.render import RenderJob
 
 
@@ -250,7 +249,7 @@ def make_plan(
         team = plan_team(Take(sizes, shape, sample_steps), machine, precision, wishes, card, loaded_team)
     lead = None if team is None or team.option is None else team.option.ranks[0]
     if card is not None and team is None:
-        from live_avatar.fast.rungs import Wishes
+        from live_avatar.fast.task import Wishes
 
         asked = Wishes.of(precision, wishes)
         on_card = plan_on_card(sizes, card, size, image, infer_frames, sample_steps, asked, loaded)

@@ -20,7 +20,7 @@ class PortraitConditions:
 
     Attributes:
         digest: identity of the portrait's pixels.
-        reference, motion: see :class:`live_avatar.session.Conditions`.
+        reference, motion: see :class:`live_avatar.session_inputs.Conditions`.
         primed: decoder state after the motion latents, or ``None`` where every take primes its own.
     """
 

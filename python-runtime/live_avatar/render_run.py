@@ -49,8 +49,10 @@ from live_avatar.portrait import Portrait
 from live_avatar.pose_video import PoseVideo
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
-from live_avatar.state_store import StateFile, StateStore
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
+from live_avatar.state_file import StateFile
+from live_avatar.state_store import StateStore
 from live_avatar.take_identity import changed_parts, clip_parts
 from live_avatar.take_inputs import TakeInputs, read_inputs
 

@@ -13,11 +13,8 @@ from live_avatar.errors import Cancelled
 from live_avatar.flights import BlockOrder, FlightRules, Flights
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
 from live_avatar.noise import reference_frame
-from live_avatar.saved_session import SavedSession as SavedSession  # known by this place too
-from live_avatar.saved_session import SlicedTensor
-from live_avatar.session_inputs import Conditions as Conditions
-from live_avatar.session_inputs import Draws as Draws
-from live_avatar.session_inputs import SessionSettings as SessionSettings
+from live_avatar.saved_session import SavedSession, SlicedTensor
+from live_avatar.session_inputs import Conditions, Draws, SessionSettings
 from live_avatar.take_passes import LocalPasses, PassItem, PassSettings, TakePasses
 from live_avatar.vae.block_decoder import BlockDecoder
 from live_avatar.vae.frame_copies import PendingFrames

@@ -14,7 +14,7 @@ from live_avatar.sentence import Sentence, fill, gigabytes
 if TYPE_CHECKING:
     from live_avatar.compute_plan import ComputePlan
     from live_avatar.fast.planner import CardPlan
-    from live_avatar.fast.rungs import Card, Take, Wishes
+    from live_avatar.fast.task import Card, Take, Wishes
 
 
 def largest_size(
@@ -51,7 +51,8 @@ def plan_on_card(
         UserError: ``CHOICE_DOES_NOT_FIT``, ``SIZE_TOO_LARGE_FOR_MEMORY``, ``MEMORY_TOO_SMALL``.
     """
     from live_avatar.fast.planner import fits_somehow, plan_for_card
-    from live_avatar.fast.rungs import Take, leanest
+    from live_avatar.fast.rungs import leanest
+    from live_avatar.fast.task import Take
 
     def take_of(width: int, height: int) -> Take:
         return Take(sizes, LatentShape.of_picture(width, height, infer_frames), sample_steps)

@@ -12,8 +12,7 @@ from safetensors import SafetensorError
 
 from live_avatar.errors import UserError
 from live_avatar.saved_session import SavedSession
-from live_avatar.state_file import StateFile as StateFile  # known by this place too
-from live_avatar.state_file import describe_state, lay_out_state, read_state, write_state
+from live_avatar.state_file import StateFile, describe_state, lay_out_state, read_state, write_state
 from live_avatar.state_spread import spread
 
 _FILE = re.compile(r"state_(\d{5,})\.safetensors")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from live_avatar.distributed.team_ladder import TeamLadder
     from live_avatar.distributed.team_plan import TeamPlan
     from live_avatar.fast.ladder import Descent
-    from live_avatar.fast.rungs import Card, Rung
+    from live_avatar.fast.rungs import Rung
+    from live_avatar.fast.task import Card
     from live_avatar.pipeline import Pipeline, PipelineOptions
     from live_avatar.render import RenderJob, RenderResult
 

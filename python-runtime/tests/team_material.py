@@ -24,8 +24,9 @@ from live_avatar.noise import SeededDraws
 from live_avatar.numerics import choose_plan
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.sampler import make_schedule
-from live_avatar.saved_session import SlicedTensor
-from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.saved_session import SavedSession, SlicedTensor
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.take import Precision
 from live_avatar.take_passes import PassSettings
 from live_avatar.vae.block_decoder import PlainDecoder

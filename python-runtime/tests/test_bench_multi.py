@@ -26,7 +26,7 @@ from live_avatar.distributed.multi_planner import Fleet, Option, best_order, set
 from live_avatar.distributed.rank_plans import Role, make_rank_plan
 from live_avatar.distributed.transfer_model import LINKS, Wiring
 from live_avatar.errors import UserError
-from live_avatar.fast.rungs import Take
+from live_avatar.fast.task import Take
 from live_avatar.file_facts import read_model_sizes
 from live_avatar.geometry import LatentShape
 from live_avatar.sampler import make_schedule

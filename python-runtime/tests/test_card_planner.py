@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import torch
 
+from live_avatar.compute_wishes import memory_limit
 from live_avatar.errors import UserError
 from live_avatar.fast import card as cards
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.ladder import OutOfMemoryLadder
 from live_avatar.fast.planner import CardPlan, card_lines, fits_somehow, plan_for_card
-from live_avatar.fast.rungs import Card, Take, Wishes, all_rungs, make_rung
+from live_avatar.fast.rungs import all_rungs, make_rung
 from live_avatar.fast.speed_model import block_time
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.geometry import LatentShape
 from live_avatar.machine import Machine
 from live_avatar.planner import Plan, make_plan
@@ -242,14 +244,14 @@ def test_a_size_that_fits_in_no_way_is_refused_with_one_that_does() -> None:
 
 def test_the_limit_comes_from_the_command_line_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIVE_AVATAR_MEMORY_LIMIT", raising=False)
-    assert cards.memory_limit() is None
+    assert memory_limit() is None
     monkeypatch.setenv("LIVE_AVATAR_MEMORY_LIMIT", "16")
-    assert cards.memory_limit() == 16 * 10**9
-    assert cards.memory_limit(24) == 24 * 10**9
+    assert memory_limit() == 16 * 10**9
+    assert memory_limit(24) == 24 * 10**9
     for text in ("much", "-3", "0.5", "nan", "inf"):
         monkeypatch.setenv("LIVE_AVATAR_MEMORY_LIMIT", text)
         with pytest.raises(UserError) as caught:
-            cards.memory_limit()
+            memory_limit()
         assert caught.value.code == "MEMORY_LIMIT_INVALID"
 
 

@@ -18,9 +18,10 @@ from live_avatar.fast.card_rates import capability_of, known_cards, rates_of
 from live_avatar.fast.described_card import DESCRIBED_DEVICE, describe_card
 from live_avatar.fast.ladder import OutOfMemoryLadder
 from live_avatar.fast.planner import plan_for_card
-from live_avatar.fast.rungs import Wishes, accepted_numerics, all_rungs
+from live_avatar.fast.rungs import accepted_numerics, all_rungs
+from live_avatar.fast.task import Wishes
 from live_avatar.planner import Plan, make_plan
-from live_avatar.session import SavedSession
+from live_avatar.saved_session import SavedSession
 from tests.cli_material import json_lines, material, run
 from tests.test_card_planner import H200, LARGE, SMALL, make, planned, take, with_free
 from tests.test_planner import MACHINE, PUBLISHED_SIZES

@@ -23,7 +23,8 @@ from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, StageEvent
 from live_avatar.flights import Flights
 from live_avatar.noise import SeededDraws
-from live_avatar.session import SavedSession, Session
+from live_avatar.saved_session import SavedSession
+from live_avatar.session import Session
 from live_avatar.state_store import StateStore
 from live_avatar.vae.frame_copies import Frame
 from tests.team_material import (

@@ -22,7 +22,9 @@ from live_avatar.layer_span import HiddenState
 from live_avatar.model.speaker_regions import routing_weights
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.saved_session import SavedSession
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.golden import Golden
 

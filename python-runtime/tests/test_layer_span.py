@@ -28,7 +28,9 @@ from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.network_part import NetworkPart
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.saved_session import SavedSession
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.take_passes import LocalPasses, PassSettings
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.golden import Golden

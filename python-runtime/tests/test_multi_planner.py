@@ -40,8 +40,9 @@ from live_avatar.errors import UserError
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.memory import plan_memory
 from live_avatar.fast.planner import plan_for_card
-from live_avatar.fast.rungs import Card, Wishes, make_rung
+from live_avatar.fast.rungs import make_rung
 from live_avatar.fast.speed_model import block_time
+from live_avatar.fast.task import Card, Wishes
 from live_avatar.geometry import LatentShape
 from live_avatar.planner import Plan
 from tests.test_card_planner import H200, LARGE, SMALL, take, with_free

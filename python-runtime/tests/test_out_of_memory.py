@@ -25,7 +25,8 @@ from live_avatar.fast.rungs import Rung
 from live_avatar.fast.streamed_layers import StreamedLayers, host_layer
 from live_avatar.fast.transformer import FastTransformer
 from live_avatar.fast.weights import LayerStore, layer_tensors
-from live_avatar.session import SavedSession, Session
+from live_avatar.saved_session import SavedSession
+from live_avatar.session import Session
 from live_avatar.verify.golden import Golden
 from tests.test_fast_transformer import make_session
 

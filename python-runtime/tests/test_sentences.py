@@ -16,7 +16,7 @@ import pytest
 from live_avatar.errors import UserError
 from live_avatar.events import WarningEvent
 from live_avatar.fast.planner import plan_for_card
-from live_avatar.fast.rungs import Wishes
+from live_avatar.fast.task import Wishes
 from live_avatar.footprint import DiskUse
 from live_avatar.machine import Machine
 from live_avatar.plan_warnings import plan_warnings

@@ -23,7 +23,9 @@ from live_avatar.model.rope import RotaryPositions, RotaryRounding, rotate
 from live_avatar.model.transformer import TimeConditions, block_positions
 from live_avatar.noise import SeededDraws, reference_frame
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, SavedSession, Session, SessionSettings
+from live_avatar.saved_session import SavedSession
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.take_passes import LocalPasses
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.vae.frame_copies import PendingFrames

@@ -25,7 +25,7 @@ from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, WarningEvent
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.described_card import describe_card
-from live_avatar.fast.rungs import Card, Wishes
+from live_avatar.fast.task import Card, Wishes
 from live_avatar.machine import Machine
 from live_avatar.media.frames import frame_hashes
 from live_avatar.pipeline import PipelineOptions

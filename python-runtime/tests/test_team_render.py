@@ -29,7 +29,7 @@ from live_avatar.distributed.wishes import CutWishes
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import BlockEvent, RenderEvent, StageEvent
 from live_avatar.fast.described_card import describe_card
-from live_avatar.fast.rungs import Card
+from live_avatar.fast.task import Card
 from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
 from live_avatar.protocol.requests import ModelChoice

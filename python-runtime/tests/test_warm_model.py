@@ -21,7 +21,8 @@ from live_avatar.errors import UserError
 from live_avatar.events import BlockEvent, ClipEvent, RenderEvent, WarningEvent
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.ladder import OutOfMemoryLadder
-from live_avatar.fast.rungs import Card, Rung, Take, Wishes, make_rung
+from live_avatar.fast.rungs import Rung, make_rung
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.machine import Machine
 from live_avatar.media.frames import frame_hashes
 from live_avatar.pipeline import Pipeline, PipelineOptions

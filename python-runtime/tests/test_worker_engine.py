@@ -13,7 +13,8 @@ from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.errors import UserError
 from live_avatar.events import RenderEvent, StageEvent, WarningEvent
-from live_avatar.fast.rungs import Card, Take, Wishes, leanest
+from live_avatar.fast.rungs import leanest
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.file_facts import read_model_sizes
 from live_avatar.geometry import LatentShape
 from live_avatar.machine import Machine

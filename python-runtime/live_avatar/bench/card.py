@@ -28,7 +28,7 @@ from live_avatar.bench.slow_link import slow_link
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.fast.card import apply_memory_limit, detect_card, link_rate
 from live_avatar.fast.planner import card_lines, plan_for_card
-from live_avatar.fast.rungs import Take, Wishes
+from live_avatar.fast.task import Take, Wishes
 
 LARGE, SMALL = (704, 384), (384, 256)
 _GB = 10**9

@@ -26,7 +26,8 @@ from live_avatar.last_step import without_last_step
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import Schedule, make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.vae.block_decoder import BlockDecoder, make_decoder
 from live_avatar.vae.config import VaeConfig
 from live_avatar.vae.fast_encoder import speed_up_encoder

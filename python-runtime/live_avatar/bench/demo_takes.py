@@ -28,7 +28,8 @@ from live_avatar.models import load_audio, load_text, load_transformer, load_vae
 from live_avatar.noise import SeededDraws
 from live_avatar.portrait import motion_latents, reference_latent
 from live_avatar.sampler import Schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.vae.block_decoder import BlockDecoder, PlainDecoder
 from live_avatar.vae.model import VideoVae
 

@@ -19,7 +19,8 @@ from live_avatar.models import load_denoiser, load_vae
 from live_avatar.noise import SeededDraws
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.take_passes import LocalPasses, PassSettings
 from live_avatar.vae.block_decoder import PlainDecoder
 

@@ -40,7 +40,7 @@ from live_avatar.distributed.transfer_model import LINKS, Link, Wiring
 from live_avatar.errors import UserError
 from live_avatar.fast.card import detect_card, link_rate
 from live_avatar.fast.card_rates import rates_of
-from live_avatar.fast.rungs import Card, Take
+from live_avatar.fast.task import Card, Take
 from live_avatar.file_facts import read_model_sizes
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND, LatentShape
 from live_avatar.threads import usable_cores

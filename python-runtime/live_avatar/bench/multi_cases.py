@@ -10,7 +10,7 @@ from live_avatar.distributed.cut import even_counts
 from live_avatar.distributed.multi_planner import Fleet, Option, plan_fleet, single_option
 from live_avatar.distributed.wishes import CutWishes, read_cut_wishes
 from live_avatar.errors import UserError
-from live_avatar.fast.rungs import Take, Wishes
+from live_avatar.fast.task import Take, Wishes
 from live_avatar.take import Precision
 
 # ``best`` is the planner's own choice; ``layers`` and ``balanced`` balance the decoder and unequal cards; ``even``

@@ -13,11 +13,12 @@ from live_avatar.distributed.orders import RankModel
 from live_avatar.distributed.team import Formation
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.transfer_model import Wiring
-from live_avatar.fast.rungs import Card, Take
+from live_avatar.fast.task import Card, Take
 from live_avatar.fast.weight_cache import CacheSettings
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import SessionSettings
 
 _SEED = 3
 

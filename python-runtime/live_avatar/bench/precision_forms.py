@@ -173,12 +173,14 @@ def _divisors(network: CausalAvatarTransformer, time: TimeConditions) -> list[_D
     for block in network.layers():
         shift, scale, _, shift_ffn, scale_ffn, _ = (block.modulation.float() + time.block).unbind(1)
         attention = block.self_attn
+        first = block.ffn[0]
+        assert isinstance(first, torch.nn.Linear)
         stacked = torch.cat([getattr(attention, part).weight for part in "qkv"])
         found.append(
             _Divisors(
                 _divisor(1 + scale, shift, stacked),
                 _divisor(block.norm3.weight[None], block.norm3.bias[None], block.cross_attn.q.weight),
-                _divisor(1 + scale_ffn, shift_ffn, block.ffn[0].weight),  # type: ignore[arg-type]
+                _divisor(1 + scale_ffn, shift_ffn, first.weight),
             )
         )
     return found

@@ -17,7 +17,8 @@ from live_avatar.geometry import BLOCK_FRAMES, LatentShape
 from live_avatar.model.transformer import CausalAvatarTransformer
 from live_avatar.noise import SeededDraws
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.take_passes import TakePasses
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.vae.model import VideoVae

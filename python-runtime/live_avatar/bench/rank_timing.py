@@ -26,7 +26,7 @@ from live_avatar.models import load_denoiser
 from live_avatar.noise import reference_frame
 from live_avatar.numerics import choose_device
 from live_avatar.pipeline import PipelineOptions, identify_weights
-from live_avatar.session import Conditions
+from live_avatar.session_inputs import Conditions
 from live_avatar.take_passes import PassItem, PassSettings
 
 # Graphs are captured once the ring is full; then a few blocks until clocks are steady.

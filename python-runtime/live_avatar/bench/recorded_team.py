@@ -24,7 +24,8 @@ from live_avatar.distributed.team import Formation, Team
 from live_avatar.models import load_denoiser, load_vae
 from live_avatar.numerics import choose_device, precisions_of
 from live_avatar.pipeline import PipelineOptions, identify_weights
-from live_avatar.session import Conditions, Draws, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, Draws, SessionSettings
 from live_avatar.take_passes import PassSettings
 from live_avatar.vae.block_decoder import make_decoder
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from live_avatar.bench.long_take import LongTake
 from live_avatar.bench.rank_threads import threads_of_ranks
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
-from live_avatar.session import SavedSession
+from live_avatar.saved_session import SavedSession
 from live_avatar.state_file import lay_out_state, read_state, write_state
 
 

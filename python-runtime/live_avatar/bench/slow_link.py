@@ -14,8 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from live_avatar.fast import streamed_cache, streamed_layers
-from live_avatar.fast.transfers import Slot, Transfers
+from live_avatar.fast.transfers import Slot, Transfers, transfers_of
 
 _SCRATCH_BYTES = 32 * 2**20
 
@@ -31,14 +30,8 @@ def slow_link(factor: float) -> Iterator[None]:
     class Slowed(_SlowTransfers):
         extra = factor - 1
 
-    modules = (streamed_layers, streamed_cache)
-    for module in modules:
-        module.Transfers = Slowed  # type: ignore[attr-defined]
-    try:
+    with transfers_of(Slowed):
         yield
-    finally:
-        for module in modules:
-            module.Transfers = Transfers  # type: ignore[attr-defined]
 
 
 class _SlowTransfers(Transfers):

@@ -25,7 +25,8 @@ from live_avatar.noise import SeededDraws
 from live_avatar.pipeline import Pipeline, PipelineOptions
 from live_avatar.portrait import load_portrait, motion_latents, reference_latent
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.text import clean_prompt
 
 _MS = 1000.0

@@ -9,7 +9,8 @@ from live_avatar.fast.described_card import DESCRIBED_DEVICE
 from live_avatar.geometry import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
-    from live_avatar.planner import Forecast, Plan
+    from live_avatar.forecast import Forecast
+    from live_avatar.planner import Plan
 
 
 def plan_lines(plan: Plan) -> list[str]:

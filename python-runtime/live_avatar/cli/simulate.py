@@ -13,7 +13,7 @@ from live_avatar.errors import UserError
 
 if TYPE_CHECKING:
     from live_avatar.distributed.multi_planner import Fleet, MultiPlan
-    from live_avatar.fast.rungs import Card
+    from live_avatar.fast.task import Card
     from live_avatar.planner import Plan
 
 MOST_CARDS = 64

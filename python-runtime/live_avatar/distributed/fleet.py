@@ -16,7 +16,7 @@ from live_avatar.distributed.multi_planner import Fleet
 from live_avatar.distributed.transfer_model import LINKS, NETWORKS, Wiring
 from live_avatar.errors import UserError
 from live_avatar.fast.card_rates import rates_of
-from live_avatar.fast.rungs import Card
+from live_avatar.fast.task import Card
 
 _SECONDS = 120.0
 

@@ -23,7 +23,7 @@ from live_avatar.distributed.turn_flights import blocks_in_turns
 from live_avatar.distributed.wishes import CutWishes, check_counts_fit
 from live_avatar.fast.memory import item_bytes
 from live_avatar.fast.planner import CardPlan, plan_for_card
-from live_avatar.fast.rungs import Card, Take, Wishes
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.geometry import BLOCK_FRAMES
 
 # Pixels a second that x264 compresses with the settings of a render on two threads of a server processor: measured.

@@ -16,8 +16,9 @@ from live_avatar.distributed.cut import LEAD, Cut
 from live_avatar.distributed.stage_times import RankTimes
 from live_avatar.fast.memory import PlanMemory, pass_count, plan_memory
 from live_avatar.fast.placement import Placement
-from live_avatar.fast.rungs import Card, Take, Wishes, all_rungs
+from live_avatar.fast.rungs import all_rungs
 from live_avatar.fast.speed_model import block_time
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.footprint import ModelSizes, operations
 from live_avatar.geometry import BLOCK_FRAMES, LatentShape
 from live_avatar.layer_span import LayerSpan

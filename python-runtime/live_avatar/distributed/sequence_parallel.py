@@ -17,7 +17,7 @@ from live_avatar.distributed.simulation import Setting
 from live_avatar.distributed.stage_times import RankTimes
 from live_avatar.distributed.time_line import Simulation
 from live_avatar.distributed.transfer_model import Link, Wiring
-from live_avatar.fast.rungs import Card, Take
+from live_avatar.fast.task import Card, Take
 from live_avatar.geometry import LatentShape
 
 # Kernels wait for the slowest card twice a layer, and matrix products of few rows reach less of the peak. Assumed,

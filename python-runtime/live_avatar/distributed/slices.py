@@ -11,7 +11,7 @@ from live_avatar.compute_plan import ComputePlan
 from live_avatar.distributed.cut import LEAD, Cut, CutKind, cut_balanced, cut_by_layers, cut_by_steps
 from live_avatar.distributed.rank_plans import RankPlan, Role, best_rank_plan
 from live_avatar.distributed.sharing import Cost, balanced_counts
-from live_avatar.fast.rungs import Card, Take, Wishes
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.layer_span import LayerSpan
 
 _UNITS_BETWEEN = 5

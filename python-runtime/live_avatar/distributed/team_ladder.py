@@ -13,7 +13,7 @@ from live_avatar.distributed.rank_plans import everything_on_card
 from live_avatar.distributed.team_plan import TeamPlan
 from live_avatar.distributed.wishes import CutWishes
 from live_avatar.fast.ladder import Descent
-from live_avatar.fast.rungs import Take, Wishes
+from live_avatar.fast.task import Take, Wishes
 
 # A rank that failed needed more than was thought, so it is to need clearly less (as in fast.ladder).
 _STEP = 0.95

@@ -23,7 +23,7 @@ from live_avatar.take_passes import PassSettings
 
 if TYPE_CHECKING:
     from live_avatar.distributed.team_plan import TeamPlan
-    from live_avatar.session import Conditions, Draws, SessionSettings
+    from live_avatar.session_inputs import Conditions, Draws, SessionSettings
 
 _tried: dict[tuple[str, ...], Selftest] = {}
 

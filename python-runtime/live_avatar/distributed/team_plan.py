@@ -20,7 +20,7 @@ from live_avatar.take import Precision
 if TYPE_CHECKING:
     from live_avatar.distributed.multi_planner import Fleet, MultiPlan, Option
     from live_avatar.distributed.team_ladder import TeamLadder
-    from live_avatar.fast.rungs import Card, Take, Wishes
+    from live_avatar.fast.task import Card, Take, Wishes
     from live_avatar.machine import Machine
 
 # Putting up another team loads all weights anew, so it has to make a render so much quicker.
@@ -148,7 +148,8 @@ def plan_team(
         return TeamPlan(_even_cut(take, asked, wishes), devices, Order(ranks + 1, None, _AHEAD), asked)
     from live_avatar.distributed.multi_planner import plan_fleet
     from live_avatar.distributed.team_ladder import TeamLadder
-    from live_avatar.fast.rungs import Wishes, accepted_numerics
+    from live_avatar.fast.rungs import accepted_numerics
+    from live_avatar.fast.task import Wishes
 
     on_cards = Wishes.of(precision, wishes)
     if loaded is not None and (loaded.asked != asked or loaded.devices != devices or loaded.found is None):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from live_avatar.fp8 import E4M3_MAX
-from live_avatar.session import SavedSession
+from live_avatar.saved_session import SavedSession
 
 _KEY, _VALUE, _SCALE, _SCALED = (f"cache.{name}" for name in ("key", "value", "value_scale", "scaled"))
 # As the cache itself leaves for values to come (fast/cache.py).

@@ -9,10 +9,9 @@ from dataclasses import replace
 import psutil
 import torch
 
-from live_avatar.compute_wishes import memory_limit as memory_limit  # known by this place too
 from live_avatar.fast.attention import available_attention
 from live_avatar.fast.card_rates import rates_of
-from live_avatar.fast.rungs import Card
+from live_avatar.fast.task import Card
 from live_avatar.footprint import CUDA_CONTEXT_BYTES
 from live_avatar.machine import Machine
 

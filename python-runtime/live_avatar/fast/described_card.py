@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from live_avatar.errors import UserError
 from live_avatar.fast.card_rates import capability_of, known_cards, rates_of
-from live_avatar.fast.rungs import Card
+from live_avatar.fast.task import Card
 from live_avatar.footprint import CUDA_CONTEXT_BYTES
 from live_avatar.machine import Machine
 

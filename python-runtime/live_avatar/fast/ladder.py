@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from live_avatar.compute_plan import ComputePlan
-from live_avatar.fast.rungs import Card, Rung, Take, Wishes, all_rungs, best_of, make_rung
+from live_avatar.fast.rungs import Rung, all_rungs, best_of, make_rung
+from live_avatar.fast.task import Card, Take, Wishes
 
 # A plan that failed needed more than was thought, so the next one is to need clearly less.
 _STEP = 0.95

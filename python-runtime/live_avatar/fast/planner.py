@@ -8,18 +8,8 @@ from typing import Any
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.fast.memory import PlanMemory
-from live_avatar.fast.rungs import (
-    Card,
-    Rung,
-    Take,
-    Wishes,
-    accepted_numerics,
-    all_rungs,
-    best_of,
-    leanest,
-    make_rung,
-    rungs_of_loaded,
-)
+from live_avatar.fast.rungs import Rung, accepted_numerics, all_rungs, best_of, leanest, make_rung, rungs_of_loaded
+from live_avatar.fast.task import Card, Take, Wishes
 from live_avatar.footprint import MemoryUse
 from live_avatar.sentence import Said, Sentence, gigabytes, said, say
 

@@ -13,9 +13,7 @@ from live_avatar.compute_plan import CacheForm, ComputePlan, EncoderPlace, Steps
 from live_avatar.fast.memory import PlanMemory, plan_memory
 from live_avatar.fast.placement import Placement
 from live_avatar.fast.speed_model import BlockTime, block_time
-from live_avatar.fast.task import Card as Card  # known by this place too
-from live_avatar.fast.task import Take as Take
-from live_avatar.fast.task import Wishes as Wishes
+from live_avatar.fast.task import Card, Take, Wishes
 
 # The published network is 5,120 wide; below this its products are too small to gain by e4m3.
 LARGE_WIDTH = 2048

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from live_avatar.fast.pinned_memory import HostBuffer
 from live_avatar.fast.placement import streamed_indices
-from live_avatar.fast.transfers import Slot, Transfers, least_recent
+from live_avatar.fast.transfers import Slot, least_recent, new_transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class StreamedCache:
         places = range(min(2, len(self._order)))
         self._slots = [Slot(torch.zeros(window, dtype=dtype, device=device)) for _ in places]
         self._rolled = rolled_rows
-        self._arriving, self._leaving = Transfers(device), Transfers(device)
+        self._arriving, self._leaving = new_transfers(device), new_transfers(device)
         self._stored: dict[int, torch.cuda.Event | None] = {}
         self._steps, self._visible = (0, steps), rows
         # What comes after the next pass, and after this one, if somebody told.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from live_avatar.fast.flat_layer import FlatLayout
 from live_avatar.fast.pinned_memory import HostBuffer
-from live_avatar.fast.transfers import Slot, Transfers, least_recent
+from live_avatar.fast.transfers import Slot, least_recent, new_transfers
 from live_avatar.fast.weights import LayerWeights, layer_of_tensors
 from live_avatar.layer_span import LayerSpan
 
@@ -42,7 +42,7 @@ class StreamedLayers:
         size = max((layer.layout.bytes for layer in layers if isinstance(layer, HostLayer)), default=0)
         count = min(2, len(self._order))
         self._slots = [Slot(torch.empty(size, dtype=torch.uint8, device=device)) for _ in range(count)]
-        self._transfers = Transfers(device)
+        self._transfers = new_transfers(device)
         self._views: dict[tuple[int, int], LayerWeights] = {}
 
     @property

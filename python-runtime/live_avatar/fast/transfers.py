@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -111,6 +113,24 @@ class Transfers:
         """
         if self._stream is not None and torch.cuda.is_current_stream_capturing():
             raise RuntimeError(f"{what} cannot be part of a captured graph; run the pass without one")
+
+
+_kind: ContextVar[type[Transfers]] = ContextVar("transfers", default=Transfers)
+
+
+def new_transfers(device: torch.device) -> Transfers:
+    """A stream of copies for a store, of the kind that :func:`transfers_of` says."""
+    return _kind.get()(device)
+
+
+@contextmanager
+def transfers_of(kind: type[Transfers]) -> Iterator[None]:
+    """Stores made inside, in this thread, copy by ``kind``: a benchmark makes them slower."""
+    token = _kind.set(kind)
+    try:
+        yield
+    finally:
+        _kind.reset(token)
 
 
 def least_recent(slots: list[Slot]) -> Slot:

@@ -17,7 +17,8 @@ from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_LATENT, LatentShape, c
 from live_avatar.image import fit_picture, open_picture, picture_to_tensor
 from live_avatar.model.motioner import MOTION_LATENT_FRAMES
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions, Session, SessionSettings
+from live_avatar.session import Session
+from live_avatar.session_inputs import Conditions, SessionSettings
 from live_avatar.vae.block_decoder import PlainDecoder
 from live_avatar.verify.cases_model import ScriptedDraws
 from live_avatar.verify.cases_parts import model_sound

@@ -18,7 +18,7 @@ from live_avatar.fast.memory import plan_memory
 from live_avatar.fast.out_of_memory import fault_of, survive_out_of_memory
 from live_avatar.fast.placement import Placement
 from live_avatar.fast.planner import plan_for_card
-from live_avatar.fast.rungs import Take, Wishes
+from live_avatar.fast.task import Take, Wishes
 from live_avatar.footprint import CUDA_CONTEXT_BYTES
 from live_avatar.geometry import LatentShape
 

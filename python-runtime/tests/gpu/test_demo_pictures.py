@@ -18,7 +18,7 @@ from live_avatar.models import load_denoiser, load_vae
 from live_avatar.numerics import repeatable
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.sampler import make_schedule
-from live_avatar.session import Conditions
+from live_avatar.session_inputs import Conditions
 from live_avatar.vae.block_decoder import make_decoder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card")
