@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -115,10 +116,13 @@ class _Bench:
                 facts = {"name": name, "ranks": ranks, "size": list(case.size), "limit_gb": case.limit}
                 try:
                     found = facts | {"precision": case.precision} | measure_option(job, option, case.size)
-                except UserError as error:
+                except Exception as error:
                     # The other ways are measured all the same.
-                    self.report["failed"].append(facts | {"code": error.code, "what": error.what, "why": error.why})
-                    self._say([f"{case.words()}, {name}: {error.what} {error.why} [{error.code}]"])
+                    fault = _fault_of(error)
+                    # Its frames hold networks.
+                    traceback.clear_frames(error.__traceback__)
+                    self.report["failed"].append(facts | fault)
+                    self._say([f"{case.words()}, {name}: {fault['what']} {fault['why']} [{fault['code']}]"])
                     continue
                 finally:
                     job = replace(job, long_blocks=0)
@@ -170,6 +174,14 @@ class _Bench:
         print("\n".join(lines), flush=True)
         if self._options.json is not None:
             write_report(self._options.json, self.report)
+
+
+def _fault_of(error: Exception) -> dict[str, Any]:
+    """For the report: of what was refused, or of a fault of the program, with its traceback."""
+    if isinstance(error, UserError):
+        return {"code": error.code, "what": error.what, "why": error.why}
+    text = "".join(traceback.format_exception(error))
+    return {"code": "INTERNAL_ERROR", "what": f"{type(error).__name__}: {error}", "why": "", "traceback": text}
 
 
 def _wiring(devices: tuple[str, ...]) -> tuple[Wiring, Transport, list[str]]:

@@ -29,6 +29,7 @@ from live_avatar.distributed.simulation import simulate
 from live_avatar.distributed.team import Formation
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.time_line import Simulation
+from live_avatar.numerics import choose_device, current_card, precisions_of
 from live_avatar.sampler import make_schedule
 from live_avatar.session import PRIMING_LATENTS, Session
 from live_avatar.take_passes import PassSettings
@@ -120,7 +121,9 @@ def _measure_parts(
     found = []
     for rank, model in enumerate(models):
         print(f"  rank {rank} alone on {model.device}", flush=True)
-        measured, inputs = measure_rank(option.cut, rank, model, settings, conditions, inputs, max(3, job.blocks // 4))
+        with current_card(choose_device(model.device)):
+            blocks = max(3, job.blocks // 4)
+            measured, inputs = measure_rank(option.cut, rank, model, settings, conditions, inputs, blocks)
         found.append(measured)
     return found, _measure_decoding(job, models[LEAD], size)
 
@@ -129,7 +132,6 @@ def _measure_parts(
 def _measure_decoding(job: Job, model: RankModel, size: tuple[int, int]) -> dict[str, float]:
     """Seconds to prepare the decoder, to decode a block on the lead, and to compress it; 0 where nothing compresses."""
     from live_avatar.models import load_vae
-    from live_avatar.numerics import choose_device, precisions_of
     from live_avatar.vae.block_decoder import make_decoder
 
     device, shape = choose_device(model.device), job.take.shape

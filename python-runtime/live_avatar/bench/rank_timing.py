@@ -24,7 +24,7 @@ from live_avatar.model.audio_encoder import AudioTokens
 from live_avatar.model.transformer import TimeConditions
 from live_avatar.models import load_denoiser
 from live_avatar.noise import reference_frame
-from live_avatar.numerics import choose_device
+from live_avatar.numerics import choose_device, current_card
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.session_inputs import Conditions
 from live_avatar.take_passes import PassItem, PassSettings
@@ -142,7 +142,7 @@ def measure_rank(
     inputs: SharedInputs | None,
     blocks: int,
 ) -> tuple[RankMeasurement, SharedInputs]:
-    """Load a rank's part onto its card, run its part of a take, and let everything go.
+    """Load a rank's part onto its card, which is to be the current one, run its part of a take, let everything go.
 
     Args:
         inputs: of the lead, which is measured first; ``None`` for the lead itself.
@@ -215,7 +215,7 @@ def seconds_of(device: torch.device, act: Callable[[], object]) -> float:
         act()
         return time.perf_counter() - started
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    with torch.cuda.device(device):
+    with current_card(device):
         begin.record()
         act()
         end.record()

@@ -57,6 +57,8 @@ class GraphedTransformer(FastTransformer):
         self._seen: set[tuple[object, ...]] = set()
         self._captured: dict[tuple[object, ...], _Captured] = {}
         self._pool: Any = None
+        # Of this card: the stream that torch would capture on lies on the first card that a process captured on.
+        self._stream: torch.cuda.Stream | None = None
         # The conditions whose values lie in the graphs' places now.
         self._filled: dict[int, object] = {}
         self._texts: dict[int, KeyValue] = {}
@@ -123,7 +125,8 @@ class GraphedTransformer(FastTransformer):
             None if inputs.routing is None else inputs.routing.clone(),
         )
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        self._stream = self._stream or torch.cuda.Stream(self.device)
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             answer = super().run(places, span, tables, cache, steps)
         # Graphs are replayed one after the other, so they may all work in the same memory.
         self._pool = graph.pool()

@@ -65,16 +65,18 @@ def latents(pipeline: CardPipeline, plan: ComputePlan) -> Tensor:
 )
 def test_the_peak_is_as_planned(pipeline: CardPipeline, plan: ComputePlan) -> None:
     pipeline.release()
+    # Libraries keep the work space that tests before this one made them take.
+    before = torch.cuda.memory_allocated(DEVICE)
     pipeline.denoiser(plan)
     torch.cuda.synchronize()
     planned = plan_memory(pipeline.sizes, SHAPE, 4, plan)
-    held = torch.cuda.memory_allocated(DEVICE)
+    held = torch.cuda.memory_allocated(DEVICE) - before
     # Slots are made with the weights, or with the cache.
     assert planned.weights * 0.98 < held < (planned.weights + planned.slots) * 1.02 + 5e7
     torch.cuda.reset_peak_memory_stats(DEVICE)
     latents(pipeline, plan)
-    peak = torch.cuda.max_memory_allocated(DEVICE)
-    print(f"\n{plan}: planned {planned.denoiser_peak / 1e9:.3f} GB, measured {peak / 1e9:.3f} GB")
+    peak = torch.cuda.max_memory_allocated(DEVICE) - before
+    print(f"\n{plan}: planned {planned.denoiser_peak / 1e9:.3f} GB, measured {peak / 1e9:.3f} on {before / 1e9:.3f}")
     # Of four layers the work space of libraries is a larger share than of forty.
     assert abs(peak - planned.denoiser_peak) < 0.05 * peak + 1.5e8
 

@@ -41,6 +41,24 @@ def share_equal(first: Tensor, second: Tensor) -> float:
     return float((first.float().cpu() == second.float().cpu()).float().mean())
 
 
+def rounding_apart(ours: Tensor, theirs: Tensor) -> str | None:
+    """How two tensors differ by more than sums in another order explain; ``None`` if they do not.
+
+    A merge that rounds the other way moves a value by a step of its form, and where it is the largest of its row, the
+    row's scale by a step of bfloat16 and some of its codes by one. Cards divide by multiplying, so scales differ
+    in their last bit.
+    """
+    assert ours.dtype == theirs.dtype
+    step = max(torch.finfo(theirs.dtype).eps, 2.0**-8)
+    smallest = 2.0**-9 if theirs.dtype == torch.float8_e4m3fn else 1e-6
+    near = torch.isclose(ours.float().cpu(), theirs.float(), rtol=step * 1.01, atol=smallest)
+    equal = share_equal(ours, theirs)
+    if torch.allclose(ours.float().cpu(), theirs.float(), rtol=1e-6) or (bool(near.all()) and equal > 0.9):
+        return None
+    worst = float((ours.float().cpu() - theirs.float()).abs().max())
+    return f"{tuple(theirs.shape)} {theirs.dtype}: {equal:.4f} equal, {int((~near).sum())} far apart, worst {worst:.4g}"
+
+
 class TestHostBuffer:
     def test_it_is_pinned_in_its_own_size_and_given_back(self) -> None:
         for _ in range(3):
@@ -184,11 +202,11 @@ def test_the_golden_weights_are_those_of_the_cpu(placement: Placement, tmp_path:
         module, store = load_fast_transformer(layout, lora, "float8", CUDA, placement, cache=cache)
         for ours, theirs in zip(layers_of(store), layers_of(wanted), strict=True):
             assert ours.keys() == theirs.keys()
-            # A merge sums in another order here, which moves a value by a rounding now and then.
-            assert all(share_equal(ours[name], tensor) > 0.98 for name, tensor in theirs.items())
+            apart = {name: rounding_apart(ours[name], tensor) for name, tensor in theirs.items()}
+            assert not {name: found for name, found in apart.items() if found}
         for name, parameter in module.named_parameters():
             if not parameter.is_meta:
-                assert share_equal(parameter, expected.get_parameter(name)) > 0.98, name
+                assert rounding_apart(parameter, expected.get_parameter(name)) is None, name
 
 
 @pytest.fixture(scope="module")
