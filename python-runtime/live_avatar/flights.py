@@ -2,6 +2,9 @@
 
 A step's history is what the same step of earlier blocks wrote. So any order gives the same numbers in which step ``s``
 of a block comes after step ``s`` of the block before it, and several blocks may be in flight at once.
+
+The first block after a start goes alone until it is landed: somebody waits for a picture, and the lead of a team would
+decode it after whatever it was asked for meanwhile. It costs a take what one block could have done beside it, once.
 """
 
 from __future__ import annotations
@@ -89,6 +92,7 @@ class Flights:
     def __init__(self, rules: FlightRules) -> None:
         self.rules = rules
         self.first = 0
+        self._starting = True
         self._done: list[int] = []
         self._flying: list[Flight] = []
         # Those that have not yet had their turn in this round.
@@ -108,6 +112,7 @@ class Flights:
         """What :attr:`first` and :attr:`steps` were."""
         self.first = first
         stood = [Flight(first + index, step) for index, step in enumerate(steps)]
+        self._starting = not stood
         self._done = [flight.block for flight in stood if flight.step >= self.rules.steps]
         self._flying = stood[len(self._done) :]
         self._waiting = []
@@ -120,7 +125,7 @@ class Flights:
         rules, count = self.rules, len(self._flying)
         block = self.first + len(self._done) + count
         early = count > 0 or bool(self._done)
-        if early and rules.blocks is not None and block >= rules.blocks:
+        if early and (self._starting or (rules.blocks is not None and block >= rules.blocks)):
             return None
         if count == 0:
             return block
@@ -169,4 +174,5 @@ class Flights:
     def land(self) -> int:
         """The oldest block, which is done, is landed; which one."""
         self.first += 1
+        self._starting = False
         return self._done.pop(0)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from live_avatar.distributed.turn_flights import order_of
 from live_avatar.flights import BlockOrder, FlightRules, Flights
 
 Item = tuple[int, int]
@@ -63,6 +64,23 @@ def test_every_block_takes_every_step_after_its_history(steps: int, room: int, a
 def test_alone_blocks_go_one_after_the_other() -> None:
     passes = passes_of(Flights(rules_of(4, 1)), 3)
     assert passes == [[(block, step)] for block in range(3) for step in range(4)]
+
+
+@pytest.mark.parametrize("gap", [None, 3])
+def test_the_first_block_after_a_start_goes_alone(gap: int | None) -> None:
+    order = order_of(rules_of(4, 8), gap)
+    items = [item for items in passes_of(order, 3, ahead=1) for item in items]
+    assert items[:4] == [(0, step) for step in range(4)]
+    assert {block for block, _ in items[4:8]} != {1}
+    # Gone on elsewhere, it starts again; with blocks in flight it does not.
+    order.restore(7, ())
+    assert order.to_begin() == 7
+    order.begin()
+    assert order.to_begin() is None
+    order.restore(7, (3, 1))
+    while order.to_begin() is None:
+        order.advance(order.to_advance())
+    assert order.to_begin() == 9
 
 
 @pytest.mark.parametrize(("steps", "room"), [(4, 2), (4, 3), (4, 4), (4, 5), (3, 4), (4, 8)])

@@ -241,7 +241,8 @@ def test_blocks_in_flight_are_saved(golden: Golden, form: str, blocks: int) -> N
     saving = in_flight(session_of(golden, denoiser), 4, 2)
     saving.decode_block(latents_of(saving, blocks)[-1:])
     saved = saving.save()
-    assert len(saved.flight_steps) > 0
+    # The first block of a start goes alone.
+    assert (len(saved.flight_steps) > 0) == (blocks > 1)
     kept = replace(saved, tensors={name: tensor.clone() for name, tensor in saved.tensors.items()})
     restored = [session_of(golden, denoiser), in_flight(session_of(golden, denoiser), 3, 1)]
     for session in restored:

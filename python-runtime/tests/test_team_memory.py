@@ -4,8 +4,7 @@ left."""
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,9 @@ from live_avatar.planner import Plan
 from live_avatar.render import RenderJob
 from live_avatar.session import Session
 from live_avatar.warm_model import WarmModel
-from tests import forgetful_follower
 from tests.render_material import CHECKPOINT, clip_events, make_job, never, video
 from tests.team_material import followers
+from tests.team_memory_material import ShortLadder, forgetful, steps_down, stream_layers
 from tests.test_card_planner import LARGE, SMALL, take
 
 # The miniature model on processors, planned as if they were cards: the pass for cards computes there too.
@@ -63,26 +62,6 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[WarmModel]:
 
 def plain(plan: ComputePlan) -> ComputePlan:
     return replace(plan, kernels="plain", keep_primed=False)
-
-
-def stream_layers(plan: ComputePlan) -> ComputePlan:
-    return replace(plan, graphs=False, placement=replace(plan.placement, resident_layers=0))
-
-
-def stream_cache(plan: ComputePlan) -> ComputePlan:
-    return replace(plan, graphs=False, streamed_cache=True)
-
-
-class ShortLadder(TeamLadder):
-    """Layers wait on the host, then the caches too: of a model so small the planner's own steps would save nothing."""
-
-    def below(self, failed: TeamPlan, rank: int, free: Sequence[int] | None = None) -> TeamPlan | None:
-        assert failed.plans is not None
-        plans = list(failed.plans)
-        if plans[rank].streamed_cache:
-            return None
-        plans[rank] = (stream_layers if plans[rank].placement.resident_layers is None else stream_cache)(plans[rank])
-        return replace(failed, plans=tuple(plans))
 
 
 def planned(model: WarmModel, job: RenderJob) -> Plan:
@@ -117,29 +96,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return frame_hashes(video(job))
 
 
-def forgetful(monkeypatch: pytest.MonkeyPatch, folder: Path, moments: str) -> None:
-    """Rank 1 runs out of memory after these blocks."""
-    monkeypatch.setattr(
-        "live_avatar.distributed.launch._command", lambda *_: [sys.executable, "-m", forgetful_follower.__name__]
-    )
-    monkeypatch.setenv(forgetful_follower.MOMENTS, moments)
-    monkeypatch.setenv(forgetful_follower.COUNT, str(folder / "count"))
-    monkeypatch.setenv(forgetful_follower.RANK, "1")
-    monkeypatch.chdir(Path(__file__).parents[1])
-
-
 def render(model: WarmModel, job: RenderJob) -> list[RenderEvent]:
     events: list[RenderEvent] = []
     result = model.render(job, planned(model, job), TWO, events.append, never)
     told = [(event.code, event.text) for event in events if isinstance(event, WarningEvent)]
     assert list(result.warnings) == told
     return events
-
-
-def steps_down(events: list[RenderEvent]) -> list[str]:
-    found = [event for event in events if isinstance(event, WarningEvent) and event.code != "IMAGE_SMALL"]
-    assert {event.code for event in found} <= {"MEMORY_STEPPED_DOWN"}
-    return [event.text for event in found]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the command of a follower")

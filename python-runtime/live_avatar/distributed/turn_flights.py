@@ -64,6 +64,7 @@ class TurnFlights:
     def __init__(self, rules: FlightRules, gap: int) -> None:
         self.rules = rules
         self.first = 0
+        self._starting = True
         self._offsets = turn_offsets(rules.steps, gap)
         self._done: list[int] = []
         self._flying: list[_Place] = []
@@ -84,6 +85,7 @@ class TurnFlights:
         """What :attr:`first` and :attr:`steps` were, whatever order they came from."""
         self.first = first
         stood = [Flight(first + index, step) for index, step in enumerate(steps)]
+        self._starting = not stood
         self._done = [flight.block for flight in stood if flight.step >= self.rules.steps]
         flying = stood[len(self._done) :]
         self._flying = [_Place(flight, index * self.rules.steps) for index, flight in enumerate(flying)]
@@ -94,7 +96,8 @@ class TurnFlights:
         """The block that may begin now, if one may; ask again after :meth:`begin`."""
         rules, count = self.rules, len(self._flying)
         block = self.first + len(self._done) + count
-        if (count or self._done) and rules.blocks is not None and block >= rules.blocks:
+        early = count > 0 or bool(self._done)
+        if early and (self._starting or (rules.blocks is not None and block >= rules.blocks)):
             return None
         if count == 0:
             return block
@@ -125,6 +128,7 @@ class TurnFlights:
     def land(self) -> int:
         """The oldest block, which is done, is landed; which one."""
         self.first += 1
+        self._starting = False
         return self._done.pop(0)
 
     def _next(self) -> _Place:

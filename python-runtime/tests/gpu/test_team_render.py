@@ -16,6 +16,7 @@ from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
 from live_avatar.warm_model import WarmModel
 from tests.render_material import CHECKPOINT, make_job, never, video
+from tests.team_memory_material import ShortLadder, forgetful, steps_down
 
 pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
 
@@ -39,8 +40,6 @@ def test_two_planned_cards_make_the_file_of_one(tmp_path: Path, monkeypatch: pyt
 
 def test_a_follower_without_memory_changes_no_picture_on_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("av")
-    from tests.test_team_memory import ShortLadder, forgetful, steps_down
-
     monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
     wishes = ComputeWishes(cut=CutWishes("layers", ranks=2))
     files = []
