@@ -6,6 +6,8 @@ torch's own pinned memory is rounded up to a power of two, which would cost giga
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,14 +19,57 @@ class HostBuffer:
     Attributes:
         data: uint8 [bytes]; valid while this object lives.
         pinned: whether copies to the card run on their own. Without it they are correct and slow.
+
+    Args:
+        zeroed: fill it with zeros; left out, it holds anything.
     """
 
-    def __init__(self, size: int, device: torch.device) -> None:
+    def __init__(self, size: int, device: torch.device, *, zeroed: bool = False) -> None:
         self.data: Tensor = torch.empty(size, dtype=torch.uint8)
+        if zeroed:
+            # Before it is pinned: several threads ask the system for its pages faster than the driver, which is one.
+            self.data.zero_()
         self.pinned = device.type == "cuda" and size > 0 and _register(self.data)
         if self.pinned:
             # The memory must be given up by the card before it is given up by the process.
             weakref.finalize(self, _unregister, self.data).atexit = False
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Buffers, and who uses them."""
+
+    buffers: tuple[HostBuffer, ...]
+    user: weakref.ref[object]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(buffer.data.numel() for buffer in self.buffers)
+
+
+class HostPool:
+    """Host buffers that are kept when their user is gone, for the next one of the same sizes: pinning takes a second
+    for a few gigabytes, and a take's keys and values are ten and more."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._kept: list[_Kept] = []
+
+    def take(self, sizes: Sequence[int], user: object) -> tuple[HostBuffer, ...]:
+        """Buffers of these bytes for as long as ``user`` lives: zeros, or what the user before left there."""
+        wanted = tuple(sizes)
+        for kept in self._kept:
+            if kept.user() is None and kept.sizes == wanted:
+                if self._device.type == "cuda":
+                    # Copies of the user before may be under way.
+                    torch.cuda.synchronize(self._device)
+                kept.user = weakref.ref(user)
+                return kept.buffers
+        # Given back first, so that the host never holds both.
+        self._kept = [kept for kept in self._kept if kept.user() is not None]
+        buffers = tuple(HostBuffer(size, self._device, zeroed=True) for size in wanted)
+        self._kept.append(_Kept(buffers, weakref.ref(user)))
+        return buffers
 
 
 def _register(data: Tensor) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from live_avatar.fast.pinned_memory import HostBuffer
+from live_avatar.fast.pinned_memory import HostPool
 from live_avatar.fast.placement import streamed_indices
 from live_avatar.fast.transfers import Slot, least_recent, new_transfers
 
@@ -41,6 +41,7 @@ class StreamedCache:
     Args:
         rolled_rows: leading rows whose keys every pass writes anew (the reference); their keys are never copied.
         resident: layers whose keys and values stay on the device.
+        memory: where the host's part comes from, and waits for the next cache; without it, for this one alone.
     """
 
     capturable = False
@@ -57,12 +58,12 @@ class StreamedCache:
         *,
         rolled_rows: int = 0,
         resident: int = 0,
+        memory: HostPool | None = None,
     ) -> None:
         size = (steps, layers, rows, heads, head_dim)
-        self._buffers = [HostBuffer(torch.Size(size).numel() * dtype.itemsize, device) for _ in range(2)]
+        count = torch.Size(size).numel() * dtype.itemsize
+        self._buffers = (memory or HostPool(device)).take((count, count), self)
         self.key, self.value = (buffer.data.view(dtype).view(size) for buffer in self._buffers)
-        for buffer in self._buffers:
-            buffer.data.zero_()
         self.pinned = all(buffer.pinned for buffer in self._buffers)
         self._order = streamed_indices(layers, resident)
         stays = [layer for layer in range(layers) if layer not in self._order]

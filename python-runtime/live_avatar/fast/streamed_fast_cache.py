@@ -9,6 +9,7 @@ from torch import Tensor
 
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.fast.cache import CacheBuffers, FastCache
+from live_avatar.fast.pinned_memory import HostPool
 from live_avatar.fast.row_operations import RowOperations, StoredWindow
 from live_avatar.fast.streamed_cache import StreamedCache
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
@@ -26,7 +27,7 @@ class StreamedFastCache(FastCache):
     Args:
         units: all held steps with the same layers.
         resident: layers whose keys and values stay on the device.
-        row_operations: see :class:`FastCache`.
+        row_operations: see :class:`FastCache`; memory: see :class:`StreamedCache`.
 
     Raises:
         ValueError: the steps have different layers.
@@ -42,6 +43,7 @@ class StreamedFastCache(FastCache):
         device: torch.device,
         resident: int = 0,
         row_operations: RowOperations | None = None,
+        memory: HostPool | None = None,
     ) -> None:
         if not units.rectangular:
             raise ValueError("keys and values in host memory want the same layers in every step")
@@ -56,6 +58,7 @@ class StreamedFastCache(FastCache):
             device,
             rolled_rows=frame_tokens,
             resident=resident,
+            memory=memory,
         )
         key, value = (part.flatten(0, 1) for part in (self.streamed.key, self.streamed.value))
         buffers = CacheBuffers.around(config, shape, units, key, value, reference_dtype, device)

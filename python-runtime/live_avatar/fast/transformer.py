@@ -15,6 +15,7 @@ from torch import Tensor
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.fast.attention import Attention, plain_attention
 from live_avatar.fast.cache import CacheBuffers, FastCache
+from live_avatar.fast.pinned_memory import HostPool
 from live_avatar.fast.products import RowValues, product
 from live_avatar.fast.row_operations import Affine, RowOperations, StoredWindow, Update
 from live_avatar.fast.streamed_fast_cache import StreamedFastCache
@@ -84,6 +85,7 @@ class FastTransformer:
         self.attention = attention
         self.residual_dtype = residual_dtype
         self.streamed_cache = streamed_cache
+        self._host_memory = HostPool(network.device)
         self._tables: dict[int, tuple[TimeConditions, StepTables]] = {}
 
     @property
@@ -136,8 +138,10 @@ class FastTransformer:
         """A cache for a take; its precision is the attention's, whatever ``dtype`` says."""
         held = HeldUnits.whole(steps, self.config.num_layers) if units is None else units
         if self.streamed_cache:
-            dtype = self.attention.cache_dtype
-            return StreamedFastCache(self.config, shape, held, dtype, self.dtype, self.device, row_operations=self.rows)
+            dtype, memory = self.attention.cache_dtype, self._host_memory
+            return StreamedFastCache(
+                self.config, shape, held, dtype, self.dtype, self.device, row_operations=self.rows, memory=memory
+            )
         return self.new_fast_cache(shape, held)
 
     def new_fast_cache(self, shape: LatentShape, units: HeldUnits) -> FastCache:
