@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.compute_wishes import ComputeWishes, check_plain_on_card, limit_of, wish_notes
-from live_avatar.distributed.team_plan import check_ranks, plan_team
+from live_avatar.distributed.team_plan import check_ranks, find_sharing, plan_team
+from live_avatar.distributed.wishes import CutWishes
 from live_avatar.fast.planner import memory_parts
 from live_avatar.file_facts import disk_free, picture_size, read_model_sizes, sound_seconds
 from live_avatar.footprint import (
@@ -243,10 +244,16 @@ def make_plan(
     check_ranks(wishes.cut)
     if card is not None and limit is not None:
         card = replace(card, free=min(card.free, limit - CUDA_CONTEXT_BYTES))
-    if wishes.cut.several:
+    fleet = None
+    if wishes.cut.several or (wishes.cut.most > 1 and card is not None):
         from live_avatar.fast.task import Take
 
-        team = plan_team(Take(sizes, shape, sample_steps), machine, precision, wishes, card, loaded_team)
+        take = Take(sizes, shape, sample_steps)
+        if not wishes.cut.several and card is not None:
+            fleet = find_sharing(take, machine, precision, wishes, card, loaded_team)
+            wishes = wishes if fleet is None else replace(wishes, cut=CutWishes(ranks=len(fleet.cards)))
+        if wishes.cut.several:
+            team = plan_team(take, machine, precision, wishes, card, loaded_team, fleet)
     lead = None if team is None or team.option is None else team.option.ranks[0]
     if card is not None and team is None:
         from live_avatar.fast.task import Wishes

@@ -5,4 +5,4 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-generate --size "704*384" --num_clip 10000 --enable_online_decode "$@"
+generate --single_gpu --size "704*384" --num_clip 10000 --enable_online_decode "$@"

@@ -15,19 +15,25 @@ from typing import Any
 import pytest
 import torch
 
+import live_avatar.distributed.team_plan as team_plan
 from live_avatar.cli import main
+from live_avatar.cli.compute_flags import read_wishes
+from live_avatar.cli.generate import make_generate_parser
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.distributed.card_probe import facts_of
 from live_avatar.distributed.cut import cut_by_layers
 from live_avatar.distributed.fleet import find_fleet, read_card
 from live_avatar.distributed.gathering import TorchrunGathering
 from live_avatar.distributed.launch import TorchrunPlace
+from live_avatar.distributed.multi_planner import Fleet
 from live_avatar.distributed.simulated_order import Order
 from live_avatar.distributed.team_pipeline import TeamPipeline
-from live_avatar.distributed.team_plan import TeamPlan, plan_team
+from live_avatar.distributed.team_plan import TeamPlan, find_sharing, plan_team
+from live_avatar.distributed.transfer_model import Wiring
 from live_avatar.distributed.wishes import CutWishes
 from live_avatar.errors import Cancelled, UserError
 from live_avatar.events import BlockEvent, RenderEvent, StageEvent
+from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.described_card import describe_card
 from live_avatar.fast.task import Card
 from live_avatar.machine import Machine
@@ -209,6 +215,62 @@ def test_the_team_in_memory_is_kept_unless_another_is_clearly_faster() -> None:
     assert cards(ComputeWishes(cut=CutWishes("layers", (21, 19), 2)), LARGE, large).cut == cut_by_layers(4, [21, 19])
 
 
+AUTO = ComputeWishes(cut=CutWishes(most=64))
+
+
+def sharing(monkeypatch: pytest.MonkeyPatch, cards: list[Card], wishes: ComputeWishes = AUTO, size: Any = LARGE) -> int:
+    """How many of these cards the planner takes."""
+    machine, _ = describe_card("H200:141")
+    fleet = Fleet(tuple(cards), Wiring.of(len(cards)))
+    monkeypatch.setattr(team_plan, "cards_from", lambda machine: len(cards))
+    monkeypatch.setattr(team_plan, "_fleet", lambda *_: fleet)
+    found = find_sharing(take(size), machine, "auto", wishes, cards[0], None)
+    return 1 if found is None else len(found.cards)
+
+
+def test_as_many_cards_as_make_it_sooner_are_taken_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, large = describe_card("H200:141")
+    assert [sharing(monkeypatch, [large] * count) for count in (1, 2, 4)] == [1, 2, 4]
+    # A hundredth as fast, a second card is a hindrance; with no room for anything it is none.
+    slow = replace(large, rates=rates_of("RTX 3060", (8, 6), 1))
+    assert sharing(monkeypatch, [large, slow]) == 1
+    assert sharing(monkeypatch, [large, replace(large, free=10**9)]) == 1
+    # Said otherwise.
+    assert sharing(monkeypatch, [large] * 2, ComputeWishes()) == 1
+    assert sharing(monkeypatch, [large] * 2, replace(AUTO, steps="packed")) == 1
+    machine, _ = describe_card("H200:141")
+    plan = plan_team(take(LARGE), machine, "auto", ComputeWishes(cut=CutWishes(ranks=2)), large)
+    assert find_sharing(take(SMALL), machine, "auto", AUTO, large, plan) is (plan.found and plan.found.fleet)
+
+
+def test_cards_that_nobody_asked_for_and_that_cannot_be_used_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, described = describe_card("H200:141")
+    monkeypatch.setattr(team_plan, "cards_from", lambda machine: 2)
+
+    def refuse(*_: object) -> Fleet:
+        raise UserError("DEVICE_UNAVAILABLE", "Not all can be used.", "One is broken.", "Take it out.")
+
+    monkeypatch.setattr(team_plan, "_fleet", refuse)
+    assert find_sharing(take(LARGE), machine, "auto", AUTO, described, None) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "ranks", "most"),
+    [
+        ((), None, 64),
+        (("--device", "cuda"), None, 64),
+        (("--device", "cuda:0"), None, 1),
+        (("--device", "cpu"), None, 1),
+        (("--single_gpu",), 1, 1),
+        (("--num_gpus_dit", "2"), 2, 1),
+    ],
+)
+def test_a_card_that_is_named_is_the_only_one(flags: tuple[str, ...], ranks: int | None, most: int) -> None:
+    options = make_generate_parser().parse_args(["--image", "a.png", "--audio", "a.wav", "--prompt", "a", *flags])
+    cut = read_wishes(options).cut
+    assert (cut.ranks, cut.most) == (ranks, most)
+
+
 @pytest.mark.parametrize(
     ("wishes", "card", "code"),
     [
@@ -290,6 +352,7 @@ def test_plan_tells_the_cut_and_simulates_cards(capsys: pytest.CaptureFixture[st
         (("--layers", "3,4"), "LAYERS_INVALID"),
         (("--ulysses_size", "2"), "ULYSSES_NOT_BUILT"),
         (("--num_gpus_dit", "2", "--step_order", "packed"), "RANKS_INVALID"),
+        (("--num_gpus_dit", "2", "--single_gpu"), "RANKS_INVALID"),
     ],
 )
 def test_flags_that_contradict_are_told(flags: tuple[str, ...], code: str, capsys: pytest.CaptureFixture[str]) -> None:

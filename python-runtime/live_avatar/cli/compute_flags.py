@@ -8,6 +8,9 @@ from live_avatar.cli.arguments import boolean, place
 from live_avatar.compute_wishes import STEP_ORDERS, ComputeWishes, memory_limit
 from live_avatar.distributed.launch import torchrun_place
 from live_avatar.distributed.wishes import CUT_KINDS, CutWishes, read_cut_wishes
+from live_avatar.errors import UserError
+
+_MOST_CARDS = 64
 
 
 def add_compute_flags(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +55,17 @@ def _add_rank_flags(parser: argparse.ArgumentParser) -> None:
         "--num_gpus_dit",
         type=int,
         metavar="N",
-        help="cards that denoise, from --device on; with --device cpu processes (default 1, or as torchrun started)",
+        help="cards that denoise, from --device on; with --device cpu processes (default: as many cards as make it "
+        "sooner, or as torchrun started; one if --device names it)",
+    )
+    group.add_argument(
+        "--single_gpu",
+        nargs="?",
+        const=True,
+        default=False,
+        type=boolean,
+        metavar="BOOL",
+        help="one card, as --num_gpus_dit 1",
     )
     group.add_argument(
         "--enable_vae_parallel",
@@ -79,13 +92,25 @@ def _add_rank_flags(parser: argparse.ArgumentParser) -> None:
 
 def _read_cut(options: argparse.Namespace) -> CutWishes:
     place = torchrun_place()
+    wanted: int | None = options.num_gpus_dit
+    if options.single_gpu:
+        if wanted is not None and wanted > 1:
+            raise UserError(
+                "RANKS_INVALID",
+                f"--single_gpu and --num_gpus_dit {wanted} contradict each other.",
+                "One says one card, the other more.",
+                "Leave one of them out.",
+                field="num_gpus_dit",
+            )
+        wanted = 1
     return read_cut_wishes(
-        num_gpus_dit=options.num_gpus_dit,
+        num_gpus_dit=wanted,
         ulysses_size=options.ulysses_size,
         enable_vae_parallel=options.enable_vae_parallel,
         cut=options.cut,
         layers=options.layers,
         world=None if place is None else place.ranks,
+        most=_MOST_CARDS if options.device in ("auto", "cuda") else 1,
     )
 
 

@@ -45,7 +45,6 @@ INERT_FLAGS = (
     InertFlag("convert_model_dtype", False, "Weights are always loaded in the precision they are used in."),
     InertFlag("frame_num", True, "The length follows from the sound; --num_clip and --infer_frames limit it."),
     InertFlag("training_config", True, "Rank and alpha of the LoRA are read from the LoRA file."),
-    InertFlag("single_gpu", False, "One card is what is used, unless --num_gpus_dit says more."),
     InertFlag("dit_fsdp", False, "Each card holds only the layers that it computes."),
     InertFlag("t5_fsdp", False, "The text encoder is in memory only while a prompt is read."),
     InertFlag("start_from_ref", False, "Every video starts from the portrait."),

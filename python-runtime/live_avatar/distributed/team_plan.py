@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from live_avatar.fast.task import Card, Take, Wishes
     from live_avatar.machine import Machine
 
+_log = logging.getLogger("live_avatar.distributed")
 # Putting up another team loads all weights anew, so it has to make a render so much quicker.
 _WORTH_LOADING = 1.1
 _AHEAD = 1
@@ -122,12 +124,14 @@ def plan_team(
     wishes: ComputeWishes,
     card: Card | None,
     loaded: TeamPlan | None = None,
+    fleet: Fleet | None = None,
 ) -> TeamPlan:
     """The team for a take, of as many ranks as ``wishes`` say.
 
     Args:
         card: the lead's, or ``None`` where the plain engine computes.
         loaded: the team that is in memory: kept if it is about as fast.
+        fleet: the cards of all ranks, if they were looked at already.
 
     Raises:
         UserError: ``RANKS_INVALID``, ``LAYERS_INVALID``, ``DEVICE_UNAVAILABLE``, ``SIZE_TOO_LARGE_FOR_MEMORY``,
@@ -154,10 +158,11 @@ def plan_team(
     on_cards = Wishes.of(precision, wishes)
     if loaded is not None and (loaded.asked != asked or loaded.devices != devices or loaded.found is None):
         loaded = None
-    # What the cards had free before this team was put up: all of it would be there again for another.
-    fleet = (
-        _fleet(machine, card, devices, hosts, wishes) if loaded is None or loaded.found is None else loaded.found.fleet
-    )
+    if loaded is not None and loaded.found is not None:
+        # What the cards had free before this team was put up: all of it would be there again for another.
+        fleet = loaded.found.fleet
+    if fleet is None:
+        fleet = _fleet(machine, card, devices, hosts, wishes)
     found = plan_fleet(take, fleet, on_cards, asked)
     if not found.options:
         raise _no_room(take, fleet, on_cards, asked, found)
@@ -179,13 +184,54 @@ def plan_team(
     )
 
 
+def find_sharing(
+    take: Take, machine: Machine, precision: Precision, wishes: ComputeWishes, card: Card, loaded: TeamPlan | None
+) -> Fleet | None:
+    """The cards that make a take sooner together than one alone, the chosen one first; ``None`` where none do.
+
+    Args:
+        loaded: the team that is in memory, whose cards are taken again.
+
+    Raises:
+        UserError: ``MEMORY_LIMIT_INVALID``.
+    """
+    if loaded is not None and loaded.found is not None:
+        return loaded.found.fleet
+    ranks = min(wishes.cut.most, cards_from(machine))
+    # Packed steps leave nothing for others to do meanwhile.
+    if ranks < 2 or wishes.steps == "packed":
+        return None
+    from live_avatar.distributed.multi_planner import plan_fleet
+    from live_avatar.fast.task import Wishes
+
+    try:
+        fleet = _fleet(machine, card, *_places(machine, ranks), wishes)
+    except UserError as error:
+        if error.code != "DEVICE_UNAVAILABLE":
+            raise
+        # Nobody asked for the others.
+        _log.warning("only %s is used: %s %s", machine.device, error.what, error.why)
+        return None
+    chosen = plan_fleet(take, fleet, Wishes.of(precision, wishes)).chosen
+    return None if chosen is None else fleet.first(chosen.cut.ranks)
+
+
+def cards_from(machine: Machine) -> int:
+    """Cards of this computer from the machine's own on; 1 for one that is not here, and for a processor."""
+    if not machine.on_cuda or machine.device == DESCRIBED_DEVICE:
+        return 1
+    import torch
+
+    return torch.cuda.device_count() - int(machine.device.partition(":")[2] or 0)
+
+
 def check_ranks(asked: CutWishes) -> None:
     """Refuse a cut for one rank, or for nobody knows how many.
 
     Raises:
         UserError: ``RANKS_INVALID``.
     """
-    if not asked.several and asked not in (CutWishes(), CutWishes(ranks=1)):
+    if not asked.several and asked.any and asked != CutWishes(ranks=1):
         number = (
             "How many cards are to share the work is not said" if asked.ranks is None else "One card shares nothing"
         )
@@ -206,12 +252,10 @@ def _places(machine: Machine, ranks: int) -> tuple[tuple[str, ...], tuple[int, .
         return (machine.device,) * ranks, hosts
     if machine.device == DESCRIBED_DEVICE:
         return tuple(f"cuda:{rank}" for rank in range(ranks)), hosts
-    import torch
-
-    first, count = int(machine.device.partition(":")[2] or 0), torch.cuda.device_count()
-    if first + here > count:
+    first, count = int(machine.device.partition(":")[2] or 0), cards_from(machine)
+    if here > count:
         raise _invalid(
-            f"{here} cards are asked for, and there are {count - first} from {machine.device} on.",
+            f"{here} cards are asked for, and there are {count} from {machine.device} on.",
             "Each rank on this machine computes on a card of its own.",
             "Ask for fewer with --num_gpus_dit; live-avatar doctor lists the cards.",
             "num_gpus_dit",

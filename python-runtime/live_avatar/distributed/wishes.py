@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from live_avatar.distributed.cut import CutKind
@@ -20,17 +20,19 @@ class CutWishes:
         counts: layers of each rank; by steps its steps, balanced its (step, layer) units. The first may be 0.
         ranks: processes in all, one card each.
         decoding_alone: the lead only decodes and encodes.
+        most: ranks that the planner may choose where ``ranks`` says nothing.
     """
 
     kind: CutKind | None = None
     counts: tuple[int, ...] | None = None
     ranks: int | None = None
     decoding_alone: bool | None = None
+    most: int = 1
 
     @property
     def any(self) -> bool:
         """Whether something is fixed."""
-        return self != CutWishes()
+        return replace(self, most=1) != CutWishes()
 
     @property
     def several(self) -> bool:
@@ -46,6 +48,7 @@ def read_cut_wishes(
     cut: str | None = None,
     layers: str | None = None,
     world: int | None = None,
+    most: int = 1,
 ) -> CutWishes:
     """Wishes from flags of the same names.
 
@@ -55,6 +58,7 @@ def read_cut_wishes(
         cut: ``auto`` or a kind of cut.
         layers: a list like ``10,10,10,10``: of all ranks, or of those that denoise beside a lead that decodes.
         world: processes that torchrun started.
+        most: cards that may be chosen where no flag says anything.
 
     Raises:
         UserError: ``ULYSSES_NOT_BUILT``, ``CUT_INVALID``, ``LAYERS_INVALID``, ``RANKS_INVALID``.
@@ -91,7 +95,8 @@ def read_cut_wishes(
     alone = True if enable_vae_parallel or (counts is not None and counts[0] == 0) else None
     if counts is not None and counts[0] > 0:
         alone = False
-    return CutWishes(kind, counts, ranks, alone)
+    found = CutWishes(kind, counts, ranks, alone)
+    return found if found.any else CutWishes(most=most)
 
 
 def check_counts_fit(counts: tuple[int, ...], kind: CutKind, layers: int, steps: int) -> None:
