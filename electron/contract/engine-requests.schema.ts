@@ -20,8 +20,10 @@ const computeWishes = z.strictObject({
   /** Somebody waits for each picture: latency counts as well as pace. */
   live: z.boolean().optional(),
   weight_cache: z.union([z.enum(["on", "off"]), absolutePath]).optional(),
-  /** Cards that share the work, from `device` on; null for one. */
+  /** Cards that share the work, from `device` on; null for one, or as `most_ranks` says. */
   ranks: z.int().min(1).max(64).nullable().optional(),
+  /** Cards of which the planner takes as many as make it sooner. */
+  most_ranks: z.int().min(1).max(64).optional(),
   cut: z.enum(["auto", "layers", "steps", "balanced"]).optional(),
   /** The first of several cards only decodes and encodes. */
   decoding_alone: z.boolean().optional(),

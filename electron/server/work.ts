@@ -122,7 +122,7 @@ export async function createWork(dependencies: WorkDependencies): Promise<readon
       const { shareCards, precision } = choices();
       // The worker sees the cards that were chosen.
       const cards = engine.hello.get()?.torch.devices.length ?? 0;
-      return { id: modelId, choice: { ckpt_dir: folder, lora, precision, ...(shareCards && cards > 1 ? { compute: { ranks: cards } } : {}) } };
+      return { id: modelId, choice: { ckpt_dir: folder, lora, precision, ...(shareCards && cards > 1 ? { compute: { most_ranks: cards } } : {}) } };
     },
   };
   const estimating = { engine, findModel: renderPorts.findModel, scratchFolder: data.cache };

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Web mode on five GPUs. Web mode is not built yet: today this ends with the sentence that says so.
-# NUM_GPUS_DIT and CUDA_VISIBLE_DEVICES say how many denoise, and which cards there are.
-# All flags of 'live-avatar generate' may follow. CKPT_DIR names the model folder.
+# Web mode on five GPUs. The planner decides which of them denoise, and whether one only decodes and encodes.
+# NUM_GPUS_DIT (one less) or CUDA_VISIBLE_DEVICES say otherwise.
+# All flags of 'npm run serve' may follow. PORT is the port (7860).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-generate --size "720*400" --num_clip 100 --num_gpus_dit "${NUM_GPUS_DIT:-4}" --enable_vae_parallel --server_port "${PORT:-7860}" "$@"
+serve "$((${NUM_GPUS_DIT:-4} + 1))" "$@"

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Web mode on one GPU. Web mode is not built yet: today this ends with the sentence that says so.
-# All flags of 'live-avatar generate' may follow. CKPT_DIR names the model folder.
+# Web mode on one GPU: the first of CUDA_VISIBLE_DEVICES if that is given.
+# All flags of 'npm run serve' may follow. PORT is the port (7860).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-generate --size "704*384" --num_clip 100 --server_port "${PORT:-7860}" "$@"
+if [ -n "${CUDA_VISIBLE_DEVICES:-}" ]; then
+  export CUDA_VISIBLE_DEVICES="${CUDA_VISIBLE_DEVICES%%,*}"
+fi
+serve 1 "$@"

@@ -30,6 +30,7 @@ COMPUTE = {
     "live": True,
     "weight_cache": "/tmp/weights",
     "ranks": 3,
+    "most_ranks": 4,
     "cut": "steps",
     "decoding_alone": True,
 }
@@ -178,7 +179,7 @@ def test_every_setting_of_a_job_arrives() -> None:
 
 
 def test_every_wish_arrives_and_what_is_not_said_is_the_default() -> None:
-    cut = CutWishes("steps", None, 3, True)
+    cut = CutWishes("steps", None, 3, True, 4)
     wished = ComputeWishes(24 * 10**9, "host", "device", "host", "packed", "skip", True, "/tmp/weights", cut)
     load = {"type": "load", "request_id": "1", **model_fields()}
     for compute, wishes in ((COMPUTE, wished), ({}, ComputeWishes())):
@@ -190,7 +191,7 @@ def test_every_wish_arrives_and_what_is_not_said_is_the_default() -> None:
     defaults["memory_limit_bytes"] = defaults.pop("memory_limit")
     # What is left to the planner.
     assert not ComputeWishes().cut.any
-    defaults |= {"cut": "auto", "ranks": None, "decoding_alone": False}
+    defaults |= {"cut": "auto", "ranks": None, "most_ranks": 1, "decoding_alone": False}
     assert {name: field["default"] for name, field in schema.items()} == defaults
 
 

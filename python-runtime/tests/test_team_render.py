@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+import live_avatar.distributed.fleet as fleets
 import live_avatar.distributed.team_plan as team_plan
 from live_avatar.cli import main
 from live_avatar.cli.compute_flags import read_wishes
@@ -297,6 +298,33 @@ def _facts(card: Card) -> dict[str, Any]:
         "name": card.name, "capability": list(card.capability), "free": card.free,
         "multiprocessors": 132, "float8_attention": card.float8_attention,
     }  # fmt: skip
+
+
+def test_other_cards_are_looked_at_once_for_a_row_of_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, described = describe_card("H200:141")
+    asked: list[tuple[str, ...]] = []
+    answers: list[dict[str, Card] | UserError] = [
+        {"cuda:1": described},
+        UserError("DEVICE_UNAVAILABLE", "It cannot be used.", "It is broken.", "Take it out."),
+    ]
+
+    def ask(devices: tuple[str, ...], limit: int | None) -> dict[str, Card]:
+        asked.append(devices)
+        answer = answers[len(asked) - 1]
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(fleets, "_asked", ask)
+    monkeypatch.setattr(fleets, "_looks", {})
+    for _ in range(2):
+        assert len(find_fleet(described, ("cuda:0", "cuda:1"), (0, 0), None).cards) == 2
+    assert len(asked) == 1
+    # A broken one neither: it may take minutes to be found so.
+    for _ in range(2):
+        with pytest.raises(UserError):
+            find_fleet(described, ("cuda:0", "cuda:2"), (0, 0), None)
+    assert len(asked) == 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there are cards")

@@ -20,7 +20,7 @@ export const DEFAULT_SETTINGS: Settings = {
   language: "system",
   theme: "system",
   gpus: null,
-  shareCards: false,
+  shareCards: true,
   weightPrecision: "auto",
   defaultModelId: "demo",
   modelFolders: [],

@@ -54,21 +54,20 @@ INERT_FLAGS = (
     ),
 )
 
-_NOT_BUILT = "FEATURE_NOT_READY"
 REFUSED_FLAGS = (
     RefusedFlag(
         "server_port",
         True,
-        _NOT_BUILT,
-        "The port belongs to web mode, which is not built yet in this version.",
-        "Leave the flag out and use generate, which writes a file.",
+        "ARGUMENTS_INVALID",
+        "The port belongs to web mode, which is a program of its own.",
+        "Start it with npm run serve -- --server-port 7860, or by scripts/gradio_single_gpu.sh.",
     ),
     RefusedFlag(
         "server_name",
         True,
-        _NOT_BUILT,
-        "The address belongs to web mode, which is not built yet in this version.",
-        "Leave the flag out and use generate, which writes a file.",
+        "ARGUMENTS_INVALID",
+        "The address belongs to web mode, which is a program of its own.",
+        "Start it with npm run serve -- --host ADDRESS, after setting a password.",
     ),
     RefusedFlag(
         "use_prompt_extend",
@@ -223,8 +222,7 @@ def check_published_flags(options: argparse.Namespace) -> list[str]:
     """Sentences for the flags given that change nothing.
 
     Raises:
-        UserError: ``FEATURE_NOT_READY``, ``GUIDANCE_UNSUPPORTED``, ``SCHEDULE_FIXED``, ``TASK_UNSUPPORTED``, or the
-            code of a refused flag.
+        UserError: ``GUIDANCE_UNSUPPORTED``, ``SCHEDULE_FIXED``, ``TASK_UNSUPPORTED``, or the code of a refused flag.
     """
     for refused in REFUSED_FLAGS:
         if getattr(options, refused.name) not in (None, False):

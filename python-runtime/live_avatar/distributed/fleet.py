@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 from live_avatar.distributed.launch import python_path
@@ -19,6 +20,10 @@ from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.task import Card
 
 _SECONDS = 120.0
+# A look takes seconds, and a page that tells what a video would cost plans after every edit.
+_FRESH_SECONDS = 20.0
+# When what was seen is too old, and what it was or why nothing was, by devices and limit.
+_looks: dict[tuple[tuple[str, ...], int | None], tuple[float, dict[str, Card] | UserError]] = {}
 
 
 def find_fleet(lead: Card, devices: tuple[str, ...], hosts: tuple[int, ...], limit: int | None) -> Fleet:
@@ -44,6 +49,19 @@ def fleet_of_described(card: Card, ranks: int) -> Fleet:
 def _look_at(devices: tuple[str, ...], limit: int | None, host_free: int) -> dict[str, Card]:
     if not devices:
         return {}
+    until, seen = _looks.get((devices, limit), (0.0, {}))
+    if time.monotonic() >= until:
+        try:
+            seen = _asked(devices, limit)
+        except UserError as error:
+            seen = error
+        _looks[devices, limit] = (time.monotonic() + _FRESH_SECONDS, seen)
+    if isinstance(seen, UserError):
+        raise seen
+    return {device: replace(card, host_free=host_free) for device, card in seen.items()}
+
+
+def _asked(devices: tuple[str, ...], limit: int | None) -> dict[str, Card]:
     command = [sys.executable, "-m", "live_avatar.distributed.card_probe", "none" if limit is None else str(limit)]
     environ = {**os.environ, "PYTHONPATH": python_path()}
     try:
@@ -57,9 +75,7 @@ def _look_at(devices: tuple[str, ...], limit: int | None, host_free: int) -> dic
     except (IndexError, ValueError):
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise _unavailable(devices, lines[-1].rstrip(".") if lines else f"status {done.returncode}") from None
-    return {
-        device: replace(read_card(facts), host_free=host_free) for device, facts in zip(devices, found, strict=True)
-    }
+    return {device: read_card(facts) for device, facts in zip(devices, found, strict=True)}
 
 
 def read_card(facts: dict[str, object]) -> Card:

@@ -277,6 +277,7 @@ def _cut(fields: Fields) -> CutWishes:
         kind=None if kind == "auto" else cast(CutKind, kind),
         ranks=fields.optional_integer("ranks", 1, _MOST_RANKS),
         decoding_alone=fields.flag("decoding_alone", False) or None,
+        most=fields.integer("most_ranks", 1, _MOST_RANKS, 1),
     )
 
 
