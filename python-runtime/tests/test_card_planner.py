@@ -74,7 +74,11 @@ def test_room_for_all_is_used_for_the_fastest_way() -> None:
 def test_who_waits_for_pictures_gets_steps_in_sequence() -> None:
     live = planned(LARGE, H200, Wishes(live=True))
     assert live.plan.steps == "sequential"
-    assert live.chosen.time.first < 0.7
+    assert live.chosen.time.first == live.chosen.time.latency < 0.7
+    # The first block of a take goes alone in either order; those after it are longer on their way.
+    packed = planned(LARGE, H200, Wishes(steps="packed")).chosen.time
+    assert packed.first < 0.7
+    assert packed.latency > 4 * 0.5
     assert planned(LARGE, H200, Wishes(live=True, steps="packed")).plan.steps == "packed"
 
 

@@ -192,7 +192,7 @@ def _why(rung: Rung, chosen: Rung, card: Card, wishes: Wishes) -> Sentence:
         )
     if rung.standing > chosen.standing:
         return say("COARSER_NUMBERS", "computes with coarser numbers")
-    if wishes.live and rung.time.first > chosen.time.first:
+    if wishes.live and rung.time.latency > chosen.time.latency:
         return say("PICTURES_LATER", "its pictures come later")
     if rung.cost(live=wishes.live) < 0.99 * chosen.cost(live=wishes.live):
         return say("NOT_WORTH_LOADING", "a little faster, but weights would be loaded anew")

@@ -42,7 +42,7 @@ class Rung:
 
     def cost(self, *, live: bool) -> float:
         """Seconds to choose by: of a block, and for somebody who waits the time to its picture as well."""
-        return self.time.seconds + (self.time.first if live else 0.0)
+        return self.time.seconds + (self.time.latency if live else 0.0)
 
     def order(self, *, live: bool) -> tuple[float, ...]:
         """The better, the smaller; speeds within a percent are alike."""

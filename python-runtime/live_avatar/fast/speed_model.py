@@ -26,7 +26,9 @@ class BlockTime:
     Attributes:
         compute: of its passes if nothing is copied; copies: of what is streamed; passes: of both side by side.
         serial: copies that the passes wait for; decode: of the VAE.
-        first: until a block that is begun alone has its pictures.
+        first: until the first block of a take has its pictures. It goes alone (:mod:`live_avatar.flights`), so one step
+            after the other, and with a full window, which is the longest it can be.
+        latency: from the beginning of a block in a running take to its pictures.
     """
 
     compute: float
@@ -35,6 +37,7 @@ class BlockTime:
     serial: float
     decode: float
     first: float
+    latency: float
 
     @property
     def seconds(self) -> float:
@@ -56,22 +59,26 @@ def block_time(
         float8_attention: whether a back end that attends in e4m3 is at hand.
     """
     passes = pass_count(steps, plan)
-    packed = plan.steps == "packed"
-    rounds = 1 if packed else passes
     weights = weight_sizes(sizes.config, plan)
     cache = cache_bytes(sizes, shape, passes, plan)
     arithmetic = passes * _pass_seconds(sizes, shape, plan, rates, float8_attention)
-    widening = rounds * _widening_seconds(sizes, plan, rates)
-    compute = arithmetic + widening + rounds * rates.idle_seconds
-    if not plan.graphs:
-        compute = max(compute, rounds * rates.launch_seconds)
-    copies = (rounds * weights.moved + cache.moved) / rates.to_device
-    side_by_side = compute if copies == 0 else max(compute, copies) * _COPY_TAX
+
+    def beside(rounds: int) -> tuple[float, float, float]:
+        """Computing, copying, and both side by side, where so many passes take a block through its steps."""
+        compute = arithmetic + rounds * (_widening_seconds(sizes, plan, rates) + rates.idle_seconds)
+        if not plan.graphs:
+            compute = max(compute, rounds * rates.launch_seconds)
+        copies = (rounds * weights.moved + cache.moved) / rates.to_device
+        return compute, copies, compute if copies == 0 else max(compute, copies) * _COPY_TAX
+
+    packed = plan.steps == "packed"
+    compute, copies, side_by_side = beside(1 if packed else passes)
     serial = weights.moved_per_block / rates.to_device
     decode = operations(sizes, shape).decode / rates.decoding
+    first = beside(passes)[2] + serial + decode
     # Packed, a block goes through as many passes over full batches as there are steps.
-    latency = passes * side_by_side if packed else side_by_side
-    return BlockTime(compute, copies, side_by_side, serial, decode, latency + serial + decode)
+    latency = (passes if packed else 1) * side_by_side + serial + decode
+    return BlockTime(compute, copies, side_by_side, serial, decode, first, latency)
 
 
 def _pass_seconds(
