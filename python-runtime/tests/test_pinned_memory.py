@@ -15,6 +15,8 @@ CPU = torch.device("cpu")
 class User:
     """Somebody."""
 
+    itself: User
+
 
 def cache_of(pool: HostPool, rows: int) -> StreamedCache:
     return StreamedCache(2, 3, rows, 2, 4, torch.bfloat16, CPU, memory=pool)
@@ -37,6 +39,14 @@ def test_buffers_of_another_size_are_given_back_before_new_ones_are_taken() -> N
     del user
     pool.take((32,), other)
     assert freed() is None
+
+
+def test_a_user_in_a_circle_of_references_is_found_gone() -> None:
+    pool, first, second = HostPool(CPU), User(), User()
+    buffers = pool.take((64,), first)
+    first.itself = first
+    del first
+    assert pool.take((64,), second) is buffers
 
 
 def test_a_cache_takes_over_the_memory_of_the_one_before() -> None:

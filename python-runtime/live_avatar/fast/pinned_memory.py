@@ -5,6 +5,7 @@ torch's own pinned memory is rounded up to a power of two, which would cost giga
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,18 +59,22 @@ class HostPool:
     def take(self, sizes: Sequence[int], user: object) -> tuple[HostBuffer, ...]:
         """Buffers of these bytes for as long as ``user`` lives: zeros, or what the user before left there."""
         wanted = tuple(sizes)
-        for kept in self._kept:
-            if kept.user() is None and kept.sizes == wanted:
-                if self._device.type == "cuda":
-                    # Copies of the user before may be under way.
-                    torch.cuda.synchronize(self._device)
-                kept.user = weakref.ref(user)
-                return kept.buffers
-        # Given back first, so that the host never holds both.
-        self._kept = [kept for kept in self._kept if kept.user() is not None]
-        buffers = tuple(HostBuffer(size, self._device, zeroed=True) for size in wanted)
-        self._kept.append(_Kept(buffers, weakref.ref(user)))
-        return buffers
+        fitting = [kept for kept in self._kept if kept.sizes == wanted]
+        if fitting and all(kept.user() is not None for kept in fitting):
+            # A user in a circle of references is gone only once somebody looks.
+            gc.collect()
+        free = next((kept for kept in fitting if kept.user() is None), None)
+        # The rest that is unused is given back first, so that the host never holds both.
+        self._kept = [kept for kept in self._kept if kept is free or kept.user() is not None]
+        fitting.clear()
+        if free is None:
+            free = _Kept(tuple(HostBuffer(size, self._device, zeroed=True) for size in wanted), weakref.ref(user))
+            self._kept.append(free)
+        elif self._device.type == "cuda":
+            # Copies of the user before may be under way.
+            torch.cuda.synchronize(self._device)
+        free.user = weakref.ref(user)
+        return free.buffers
 
 
 def _register(data: Tensor) -> bool:
