@@ -86,9 +86,12 @@ def _move(group: Any, size: int, source: int, target: int, rank: int, device: to
 def _measure(group: Any, source: int, target: int, rank: int, device: torch.device, transport: str) -> float:
     """Seconds that a large message takes."""
     buffer = torch.zeros(_LARGE, dtype=torch.uint8, device=device)
+    near = 0 if rank == source else 1
+    # Until the other side is here as well.
+    _transfer(group, buffer, near=near, transport=transport)
     started = time.perf_counter()
     for _ in range(_REPEATS):
-        _transfer(group, buffer, near=0 if rank == source else 1, transport=transport)
+        _transfer(group, buffer, near=near, transport=transport)
     return (time.perf_counter() - started) / _REPEATS
 
 
