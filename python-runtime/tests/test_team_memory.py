@@ -37,18 +37,13 @@ from tests.team_material import followers
 from tests.team_memory_material import ShortLadder, forgetful, steps_down, stream_layers
 from tests.test_card_planner import LARGE, SMALL, take
 
+pytestmark = pytest.mark.usefixtures("one_thread_and_own_cache")
+
 # The miniature model on processors, planned as if they were cards: the pass for cards computes there too.
 CARD = Card("NVIDIA H200", (9, 0), 140 * 10**9, 200 * 10**9, rates_of("NVIDIA H200", (9, 0), 132), True)
 MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
 ALONE = ComputeWishes(steps="sequential")
 TWO = ComputeWishes(cut=CutWishes("layers", ranks=2))
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -47,17 +47,11 @@ from tests.render_material import CHECKPOINT, PORTRAIT, SPEECH, count, make_job,
 from tests.team_material import followers
 from tests.test_card_planner import LARGE, SMALL, take
 
+pytestmark = pytest.mark.usefixtures("one_thread_and_own_cache")
+
 MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
 ALONE = ComputeWishes()
 TWO = ComputeWishes(cut=CutWishes(ranks=2))
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    # Followers have to compute with as many.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

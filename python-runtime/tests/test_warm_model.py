@@ -32,17 +32,13 @@ from live_avatar.session import Session
 from live_avatar.warm_model import WarmModel
 from tests.render_material import CHECKPOINT, clip_events, count, make_job, never, video
 
+pytestmark = pytest.mark.usefixtures("one_thread_and_own_cache")
+
 # The miniature model on a processor, planned as if it were on a card: the pass for cards computes there too.
 CARD = Card("NVIDIA H200", (9, 0), 140 * 10**9, 200 * 10**9, rates_of("NVIDIA H200", (9, 0), 132), True)
 MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
 IN_SEQUENCE = ComputeWishes(steps="sequential")
 LoweredTake = tuple[WarmModel, RenderJob, list[RenderEvent], Plan]
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from live_avatar.checkpoint.layout import CheckpointLayout
 from live_avatar.compute_wishes import ComputeWishes
@@ -28,13 +27,9 @@ from tests.render_material import CHECKPOINT, GOLDEN, SPEECH, make_job, never
 from tests.test_card_planner import H200
 from tests.worker_client import validator
 
+pytestmark = pytest.mark.usefixtures("one_thread_and_own_cache")
+
 GIB = 2**30
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
 
 
 def choose(folder: Path = CHECKPOINT, lora: str | None = None, precision: Precision = "fp32") -> ModelChoice:
