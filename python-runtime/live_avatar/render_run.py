@@ -30,10 +30,8 @@ from live_avatar.events import (
     EventSink,
     PictureEvent,
     StageEvent,
-    StateEvent,
     WarningEvent,
 )
-from live_avatar.fast.cache_forms import in_cache_form
 from live_avatar.geometry import BLOCK_FRAMES, FRAMES_PER_SECOND
 from live_avatar.job_folder import FinishedClip, JobFolder
 from live_avatar.last_step import without_last_step
@@ -48,10 +46,10 @@ from live_avatar.pipeline import Pipeline
 from live_avatar.portrait import Portrait
 from live_avatar.pose_video import PoseVideo
 from live_avatar.render import RenderJob, RenderResult
+from live_avatar.run_states import RunStates
 from live_avatar.sampler import make_schedule
 from live_avatar.session import Session
 from live_avatar.session_inputs import Conditions, SessionSettings
-from live_avatar.state_file import StateFile
 from live_avatar.state_store import StateStore
 from live_avatar.take_identity import changed_parts, clip_parts
 from live_avatar.take_inputs import TakeInputs, read_inputs
@@ -100,8 +98,6 @@ class RenderRun:
         # Frames of the newest block's picture on disk, from the thread that compresses.
         self._pictures: deque[int] = deque(maxlen=1)
         self._paces: deque[tuple[int, float]] = deque(maxlen=_PACE_CLIPS)
-        # Clips after which a state is kept even when others are thinned out.
-        self._pinned: int | None = None
 
     def run(self) -> RenderResult:
         """Do all of it; see :func:`live_avatar.render.render`."""
@@ -208,15 +204,13 @@ class RenderRun:
     def _generate(self, inputs: TakeInputs, expected: list[str], writer: SegmentWriter, fresh: int) -> None:
         """Generate from the nearest saved state on; clips before ``fresh`` are not written again."""
         take = inputs.take
+        budgeted = self.job.state_budget_bytes is not None
+        states = RunStates(self.states, budgeted, expected, fresh, self.emit, self._warn)
         # A large text encoder and the caches of a session may not fit beside each other.
-        nearest = self.states.find(expected, at_most=fresh)
-        self._read_prompts(inputs, 0 if nearest is None else nearest.clips)
+        self._read_prompts(inputs, states.nearest())
         session = self._session(inputs)
-        state = self._restore(session, expected, fresh)
-        start = 0 if state is None else state.clips
-        self._pinned = fresh
+        start = states.restore(session)
         self._report_start(start, fresh, take.clips)
-        clip_blocks = inputs.shape.clip_blocks
         # Without a card nobody expects its encoder.
         if writer.encoder_note is not None and self.pipeline.device.type == "cuda":
             self._warn("ENCODER_FALLBACK", writer.encoder_note)
@@ -229,16 +223,15 @@ class RenderRun:
             for clip in range(start, take.clips):
                 try:
                     self._generate_clip(session, inputs, expected, encoder if clip >= fresh else None, clip)
-                    if self._state_due(session, clip + 1, fresh, take.clips):
+                    if states.due(session, clip + 1):
                         self._collect(inputs, expected, encoder.drain(interruptible=True))
-                        self._save(session, clip + 1, expected[clip])
+                        states.save(session, clip + 1)
                 except Cancelled:
                     inputs.viewer.close()
                     encoder.drop()
                     self._collect(inputs, expected, encoder.drain())
-                    at_boundary = session.block == clip * clip_blocks
-                    if at_boundary and clip > fresh and self.states.worth_saving(clip):
-                        self._save(session, clip, expected[clip - 1])
+                    if states.due_at_stop(session, clip, inputs.shape.clip_blocks):
+                        states.save(session, clip)
                     raise
             self._collect(inputs, expected, encoder.drain())
 
@@ -339,42 +332,6 @@ class RenderRun:
         if text not in self._contexts:
             self._contexts |= self.pipeline.encode_prompts([text], self.emit)
         return self._contexts[text]
-
-    def _restore(self, session: Session, expected: list[str], fresh: int) -> StateFile | None:
-        """Continue the session from the newest usable state that is not past the first clip to make."""
-        while (state := self.states.find(expected, at_most=fresh)) is not None:
-            try:
-                saved = self.states.load(state)
-                session.restore(in_cache_form(saved, session.cache_dtype))
-                return state
-            except UserError as error:
-                if error.code != "STATE_DAMAGED":
-                    raise
-                self._warn(error.code, f"{error.what} {error.why} An earlier one is used.")
-                self.states.delete(state)
-        return None
-
-    def _state_due(self, session: Session, done: int, fresh: int, clips: int) -> bool:
-        """Whether to save the state after ``done`` of ``clips`` clips, ``fresh`` of which were there before."""
-        if done == clips:
-            return False
-        if self.job.state_budget_bytes is None:
-            return done > fresh and self.states.due(session.state_bytes)
-        # Where an edit begins the next one is likely; what is added to a take makes its last clip longer.
-        due = self.states.due(session.state_bytes)
-        return done >= fresh and (due or (done + 1 == clips and self.states.worth_saving(done)))
-
-    def _save(self, session: Session, clips: int, content_hash: str) -> None:
-        """Save the state; without room for it the render goes on, and a crash then costs more."""
-        self.emit(StageEvent("save", 0, 1, "Saving the state", "STATE_SAVING"))
-        try:
-            cost = self.states.save(session.save(), clips, content_hash, self._pinned)
-        except UserError as error:
-            if error.code not in ("DISK_FULL", "STATE_BUDGET_SMALL"):
-                raise
-            self._warn("STATE_NOT_SAVED", f"{error.why} The render goes on; after a crash more has to be made again.")
-        else:
-            self.emit(StateEvent(clips - 1, str(cost.path), cost.bytes, cost.seconds))
 
     def _join(self, inputs: TakeInputs, output: Path) -> None:
         clips = inputs.take.clips
