@@ -17,6 +17,8 @@ import torch
 
 import live_avatar.distributed.fleet as fleets
 import live_avatar.distributed.team_plan as team_plan
+from live_avatar.checkpoint.drawn import Drawing
+from live_avatar.checkpoint.random_weights import write_random_model
 from live_avatar.cli import main
 from live_avatar.cli.compute_flags import read_wishes
 from live_avatar.cli.generate import make_generate_parser
@@ -362,6 +364,30 @@ def test_plan_tells_the_cut_and_simulates_cards(capsys: pytest.CaptureFixture[st
     assert main(["plan", *command("--json", "--for_card", "H200:141", "--simulate", "2")]) == 0
     kinds = [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()]
     assert kinds[-1] == "simulation"
+
+
+def test_plan_takes_the_cards_there_are_and_simulates_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(team_plan, "cards_from", lambda machine: 2)
+    write_random_model(tmp_path / "model", "slice", Drawing(1))
+
+    def told(*flags: str) -> list[dict[str, Any]]:
+        words = ("--json", "--device", "auto", "--for_card", "RTX 4090:24", "--size", "704*384")
+        model = ("--ckpt_dir", str(tmp_path / "model"), "--no_load_lora")
+        assert main(["plan", *command(*words, *model, *flags)]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def planned(*flags: str) -> dict[str, Any]:
+        return next(line for line in told(*flags) if line["kind"] == "plan")
+
+    alone, shared = planned("--single_gpu"), planned()
+    assert alone["team"] is None
+    assert len(shared["team"]["ranks"]) == 2
+    assert shared["forecast"]["frames_per_second"] > 1.5 * alone["forecast"]["frames_per_second"]
+    simulated = told("--simulate", "2")
+    assert [line["kind"] for line in simulated][-1] == "simulation"
+    assert next(line for line in simulated if line["kind"] == "plan")["on_card"] is not None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from live_avatar.cli.arguments import example_words, with_underscores
@@ -11,6 +12,7 @@ from live_avatar.cli.describe import plan_lines
 from live_avatar.cli.generate import check_material, make_generate_parser
 from live_avatar.cli.request import Request, read_request
 from live_avatar.cli.simulate import add_simulate_flags, simulate, simulation_wanted
+from live_avatar.distributed.wishes import CutWishes
 
 if TYPE_CHECKING:
     from live_avatar.planner import Plan
@@ -39,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     with Console.of(options) as console:
         several = simulation_wanted(options)
         request = read_request(options)
+        if several and not request.wishes.cut.several:
+            # What is simulated is several like the one that would make it.
+            request = replace(request, wishes=replace(request.wishes, cut=CutWishes()))
         job = request.job
         plan = _plan(request, options.for_card)
         console.result(
