@@ -244,13 +244,13 @@ def make_plan(
     check_ranks(wishes.cut)
     if card is not None and limit is not None:
         card = replace(card, free=min(card.free, limit - CUDA_CONTEXT_BYTES))
-    fleet = None
+    fleet = unused = None
     if wishes.cut.several or (wishes.cut.most > 1 and card is not None):
         from live_avatar.fast.task import Take
 
         take = Take(sizes, shape, sample_steps)
         if not wishes.cut.several and card is not None:
-            fleet = find_sharing(take, machine, precision, wishes, card, loaded_team)
+            fleet, unused = find_sharing(take, machine, precision, wishes, card, loaded_team)
             wishes = wishes if fleet is None else replace(wishes, cut=CutWishes(ranks=len(fleet.cards)))
         if wishes.cut.several:
             team = plan_team(take, machine, precision, wishes, card, loaded_team, fleet)
@@ -348,6 +348,7 @@ def make_plan(
         speed_key=key,
         warnings=(
             *plan_warnings(left_out, wanted_frames, disk, disk_available, frames, with_lora),
+            *([] if unused is None else [("CARDS_UNUSED", unused)]),
             *wish_notes(
                 wishes,
                 on_card=machine.on_cuda,

@@ -41,6 +41,7 @@ from live_avatar.fast.described_card import describe_card
 from live_avatar.fast.task import Card
 from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
+from live_avatar.planner import make_plan
 from live_avatar.protocol.requests import ModelChoice
 from live_avatar.render import RenderJob, RenderResult
 from live_avatar.warm_model import WarmModel
@@ -221,7 +222,8 @@ def sharing(monkeypatch: pytest.MonkeyPatch, cards: list[Card], wishes: ComputeW
     fleet = Fleet(tuple(cards), Wiring.of(len(cards)))
     monkeypatch.setattr(team_plan, "cards_from", lambda machine: len(cards))
     monkeypatch.setattr(team_plan, "_fleet", lambda *_: fleet)
-    found = find_sharing(take(size), machine, "auto", wishes, cards[0], None)
+    found, unused = find_sharing(take(size), machine, "auto", wishes, cards[0], None)
+    assert unused is None
     return 1 if found is None else len(found.cards)
 
 
@@ -237,7 +239,7 @@ def test_as_many_cards_as_make_it_sooner_are_taken_by_themselves(monkeypatch: py
     assert sharing(monkeypatch, [large] * 2, replace(AUTO, steps="packed")) == 1
     machine, _ = describe_card("H200:141")
     plan = plan_team(take(LARGE), machine, "auto", ComputeWishes(cut=CutWishes(ranks=2)), large)
-    assert find_sharing(take(SMALL), machine, "auto", AUTO, large, plan) is (plan.found and plan.found.fleet)
+    assert find_sharing(take(SMALL), machine, "auto", AUTO, large, plan)[0] is (plan.found and plan.found.fleet)
 
 
 def test_cards_that_nobody_asked_for_and_that_cannot_be_used_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +250,15 @@ def test_cards_that_nobody_asked_for_and_that_cannot_be_used_stop_nothing(monkey
         raise UserError("DEVICE_UNAVAILABLE", "Not all can be used.", "One is broken.", "Take it out.")
 
     monkeypatch.setattr(team_plan, "_fleet", refuse)
-    assert find_sharing(take(LARGE), machine, "auto", AUTO, described, None) is None
+    fleet, unused = find_sharing(take(LARGE), machine, "auto", AUTO, described, None)
+    assert fleet is None
+    assert unused == f"Only {machine.device} renders. Not all can be used. One is broken."
+    told = make_plan(
+        take(LARGE).sizes, machine, image=(704, 384), audio_seconds=1.0, requested=(704, 384), infer_frames=48,
+        sample_steps=4, num_clip=None, disk_available=10**12, card=described, wishes=AUTO, measured=False,
+    )  # fmt: skip
+    assert told.team is None
+    assert ("CARDS_UNUSED", unused) in told.warnings
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from live_avatar.fast.task import Card, Take, Wishes
     from live_avatar.machine import Machine
 
-_log = logging.getLogger("live_avatar.distributed")
 # Putting up another team loads all weights anew, so it has to make a render so much quicker.
 _WORTH_LOADING = 1.1
 _AHEAD = 1
@@ -186,8 +184,10 @@ def plan_team(
 
 def find_sharing(
     take: Take, machine: Machine, precision: Precision, wishes: ComputeWishes, card: Card, loaded: TeamPlan | None
-) -> Fleet | None:
+) -> tuple[Fleet | None, str | None]:
     """The cards that make a take sooner together than one alone, the chosen one first; ``None`` where none do.
+
+    With them a sentence if others could not be looked at, which nobody asked for.
 
     Args:
         loaded: the team that is in memory, whose cards are taken again.
@@ -196,11 +196,11 @@ def find_sharing(
         UserError: ``MEMORY_LIMIT_INVALID``.
     """
     if loaded is not None and loaded.found is not None:
-        return loaded.found.fleet
+        return loaded.found.fleet, None
     ranks = min(wishes.cut.most, cards_from(machine))
     # Packed steps leave nothing for others to do meanwhile.
     if ranks < 2 or wishes.steps == "packed":
-        return None
+        return None, None
     from live_avatar.distributed.multi_planner import plan_fleet
     from live_avatar.fast.task import Wishes
 
@@ -209,11 +209,9 @@ def find_sharing(
     except UserError as error:
         if error.code != "DEVICE_UNAVAILABLE":
             raise
-        # Nobody asked for the others.
-        _log.warning("only %s is used: %s %s", machine.device, error.what, error.why)
-        return None
+        return None, f"Only {machine.device} renders. {error.what} {error.why}"
     chosen = plan_fleet(take, fleet, Wishes.of(precision, wishes)).chosen
-    return None if chosen is None else fleet.first(chosen.cut.ranks)
+    return (None if chosen is None else fleet.first(chosen.cut.ranks)), None
 
 
 def cards_from(machine: Machine) -> int:

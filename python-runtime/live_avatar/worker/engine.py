@@ -32,7 +32,7 @@ from live_avatar.worker.ranks import RankWatch
 
 _Signature = tuple[tuple[str, int, int], ...]
 # What of a plan a render tells its client, who may not have asked for the plan.
-_TOLD = frozenset(("WISH_WITHOUT_EFFECT", "LAST_STEP_LEFT_OUT"))
+_TOLD = frozenset(("WISH_WITHOUT_EFFECT", "LAST_STEP_LEFT_OUT", "CARDS_UNUSED"))
 
 
 @dataclass(frozen=True, slots=True)
