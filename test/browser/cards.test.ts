@@ -70,23 +70,23 @@ test("a plan and the ways that were not taken are Chinese, with their figures", 
   await context.close();
 });
 
-test("the cards share a video once the user says so", async () => {
-  const ranksAsked = (): unknown[] =>
+test("the planner may use both cards, unless the user says otherwise", async () => {
+  const cardsOffered = (): unknown[] =>
     readFileSync(join(folder, REQUESTS), "utf8")
       .split("\n")
       .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as { type: string; compute?: { ranks?: number } })
+      .map((line) => JSON.parse(line) as { type: string; compute?: { most_ranks?: number } })
       .filter(({ type }) => type === "plan")
-      .map(({ compute }) => compute?.ranks);
-  expect(new Set(ranksAsked())).toEqual(new Set([undefined]));
+      .map(({ compute }) => compute?.most_ranks);
+  expect(new Set(cardsOffered())).toEqual(new Set([2]));
   await client.rpc.settings.change({ language: "en" });
   const { page, context } = await openWatchedPage(browser, await studio.newLink());
   await page.goto(`${studio.origin}/#/setup`);
   const machine = page.getByRole("region", { name: "Machine" });
-  await machine.getByText("Only the first ticked card renders (0: NVIDIA GeForce RTX 4090).").waitFor();
+  await machine.getByText("As many of the 2 cards as make it sooner compute a part of every picture.").waitFor();
   await machine.getByRole("switch", { name: "The cards work on one video together" }).click();
-  await machine.getByText("Each of the 2 cards computes a part of every picture.").waitFor();
+  await machine.getByText("Only the first ticked card renders (0: NVIDIA GeForce RTX 4090).").waitFor();
   // The presets on the same page are planned anew by themselves.
-  await expect.poll(() => ranksAsked().at(-1)).toBe(2);
+  await expect.poll(() => cardsOffered().at(-1)).toBeUndefined();
   await context.close();
 });
