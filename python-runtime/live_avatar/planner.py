@@ -244,16 +244,17 @@ def make_plan(
     check_ranks(wishes.cut)
     if card is not None and limit is not None:
         card = replace(card, free=min(card.free, limit - CUDA_CONTEXT_BYTES))
-    fleet = unused = None
+    sharing = unused = None
     if wishes.cut.several or (wishes.cut.most > 1 and card is not None):
         from live_avatar.fast.task import Take
 
         take = Take(sizes, shape, sample_steps)
         if not wishes.cut.several and card is not None:
-            fleet, unused = find_sharing(take, machine, precision, wishes, card, loaded_team)
-            wishes = wishes if fleet is None else replace(wishes, cut=CutWishes(ranks=len(fleet.cards)))
+            sharing, unused = find_sharing(take, machine, precision, wishes, card, loaded_team)
+            if sharing is not None:
+                wishes = replace(wishes, cut=CutWishes(ranks=len(sharing.fleet.cards)))
         if wishes.cut.several:
-            team = plan_team(take, machine, precision, wishes, card, loaded_team, fleet)
+            team = plan_team(take, machine, precision, wishes, card, loaded_team, sharing)
     lead = None if team is None or team.option is None else team.option.ranks[0]
     if card is not None and team is None:
         from live_avatar.fast.task import Wishes

@@ -224,7 +224,7 @@ def sharing(monkeypatch: pytest.MonkeyPatch, cards: list[Card], wishes: ComputeW
     monkeypatch.setattr(team_plan, "_fleet", lambda *_: fleet)
     found, unused = find_sharing(take(size), machine, "auto", wishes, cards[0], None)
     assert unused is None
-    return 1 if found is None else len(found.cards)
+    return 1 if found is None else len(found.fleet.cards)
 
 
 def test_as_many_cards_as_make_it_sooner_are_taken_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,15 @@ def test_as_many_cards_as_make_it_sooner_are_taken_by_themselves(monkeypatch: py
     assert sharing(monkeypatch, [large] * 2, replace(AUTO, steps="packed")) == 1
     machine, _ = describe_card("H200:141")
     plan = plan_team(take(LARGE), machine, "auto", ComputeWishes(cut=CutWishes(ranks=2)), large)
-    assert find_sharing(take(SMALL), machine, "auto", AUTO, large, plan)[0] is (plan.found and plan.found.fleet)
+    again, _ = find_sharing(take(SMALL), machine, "auto", AUTO, large, plan)
+    assert again is not None
+    assert again.fleet is (plan.found and plan.found.fleet)
+    # A team in memory is no reason to refuse what needs one card, or what only one card has room for.
+    assert find_sharing(take(SMALL), machine, "auto", replace(AUTO, steps="packed"), large, plan) == (None, None)
+    assert plan.found is not None
+    full = replace(plan.found.fleet, cards=tuple(replace(large, free=10**9) for _ in range(2)))
+    crowded = replace(plan, found=replace(plan.found, fleet=full))
+    assert find_sharing(take(LARGE), machine, "auto", AUTO, large, crowded) == (None, None)
 
 
 def test_cards_that_nobody_asked_for_and_that_cannot_be_used_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,8 +258,8 @@ def test_cards_that_nobody_asked_for_and_that_cannot_be_used_stop_nothing(monkey
         raise UserError("DEVICE_UNAVAILABLE", "Not all can be used.", "One is broken.", "Take it out.")
 
     monkeypatch.setattr(team_plan, "_fleet", refuse)
-    fleet, unused = find_sharing(take(LARGE), machine, "auto", AUTO, described, None)
-    assert fleet is None
+    found, unused = find_sharing(take(LARGE), machine, "auto", AUTO, described, None)
+    assert found is None
     assert unused == f"Only {machine.device} renders. Not all can be used. One is broken."
     told = make_plan(
         take(LARGE).sizes, machine, image=(704, 384), audio_seconds=1.0, requested=(704, 384), infer_frames=48,

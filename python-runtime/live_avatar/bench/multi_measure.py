@@ -119,10 +119,10 @@ def _measure_parts(
     settings = PassSettings(job.take.shape, make_schedule(job.take.steps))
     inputs: SharedInputs | None = None
     found = []
+    blocks = max(3, job.blocks // 4)
     for rank, model in enumerate(models):
         print(f"  rank {rank} alone on {model.device}", flush=True)
         with current_card(choose_device(model.device)):
-            blocks = max(3, job.blocks // 4)
             measured, inputs = measure_rank(option.cut, rank, model, settings, conditions, inputs, blocks)
         found.append(measured)
     return found, _measure_decoding(job, models[LEAD], size)

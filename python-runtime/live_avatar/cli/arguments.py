@@ -67,6 +67,11 @@ def place(text: str) -> Place:
     raise argparse.ArgumentTypeError(f'"{text}" is neither auto, true nor false')
 
 
+def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    """A flag that is off unless it is given: alone, or with true or false after it as the published scripts do."""
+    group.add_argument(f"--{name}", nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=text)
+
+
 def boolean(text: str) -> bool:
     """Read true/false as people write them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from live_avatar.cli.arguments import boolean, place
+from live_avatar.cli.arguments import add_switch, place
 from live_avatar.compute_wishes import STEP_ORDERS, ComputeWishes, memory_limit
 from live_avatar.distributed.launch import torchrun_place
 from live_avatar.distributed.wishes import CUT_KINDS, CutWishes, read_cut_wishes
@@ -58,23 +58,11 @@ def _add_rank_flags(parser: argparse.ArgumentParser) -> None:
         help="cards that denoise, from --device on; with --device cpu processes (default: as many cards as make it "
         "sooner, or as torchrun started; one if --device names it)",
     )
-    group.add_argument(
-        "--single_gpu",
-        nargs="?",
-        const=True,
-        default=False,
-        type=boolean,
-        metavar="BOOL",
-        help="one card, as --num_gpus_dit 1",
-    )
-    group.add_argument(
-        "--enable_vae_parallel",
-        nargs="?",
-        const=True,
-        default=False,
-        type=boolean,
-        metavar="BOOL",
-        help="one more card, the first, that only decodes and encodes (default: it denoises too)",
+    add_switch(group, "single_gpu", "one card, as --num_gpus_dit 1")
+    add_switch(
+        group,
+        "enable_vae_parallel",
+        "one more card, the first, that only decodes and encodes (default: it denoises too)",
     )
     group.add_argument(
         "--cut", metavar="KIND", help=f"how the work is cut: auto, {', '.join(CUT_KINDS)} (default auto: the fastest)"

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from live_avatar.cli.arguments import boolean
+from live_avatar.cli.arguments import add_switch, boolean
 from live_avatar.errors import UserError
 
 DEFAULT_CKPT_DIR = Path("ckpt/Wan2.2-S2V-14B")
@@ -215,7 +215,7 @@ def _add(group: argparse._ArgumentGroup, name: str, takes_value: bool, text: str
     if takes_value:
         group.add_argument(f"--{name}", metavar="X", help=text)
     else:
-        group.add_argument(f"--{name}", nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=text)
+        add_switch(group, name, text)
 
 
 def check_published_flags(options: argparse.Namespace) -> list[str]:

@@ -122,14 +122,14 @@ def plan_team(
     wishes: ComputeWishes,
     card: Card | None,
     loaded: TeamPlan | None = None,
-    fleet: Fleet | None = None,
+    found: MultiPlan | None = None,
 ) -> TeamPlan:
     """The team for a take, of as many ranks as ``wishes`` say.
 
     Args:
         card: the lead's, or ``None`` where the plain engine computes.
         loaded: the team that is in memory: kept if it is about as fast.
-        fleet: the cards of all ranks, if they were looked at already.
+        found: the ways for these ranks, if they were looked for already (:func:`find_sharing`).
 
     Raises:
         UserError: ``RANKS_INVALID``, ``LAYERS_INVALID``, ``DEVICE_UNAVAILABLE``, ``SIZE_TOO_LARGE_FOR_MEMORY``,
@@ -156,12 +156,12 @@ def plan_team(
     on_cards = Wishes.of(precision, wishes)
     if loaded is not None and (loaded.asked != asked or loaded.devices != devices or loaded.found is None):
         loaded = None
-    if loaded is not None and loaded.found is not None:
-        # What the cards had free before this team was put up: all of it would be there again for another.
-        fleet = loaded.found.fleet
-    if fleet is None:
-        fleet = _fleet(machine, card, devices, hosts, wishes)
-    found = plan_fleet(take, fleet, on_cards, asked)
+    if found is None:
+        # What the cards had free before a team was put up: all of it would be there again for another.
+        known = None if loaded is None or loaded.found is None else loaded.found.fleet
+        fleet = _fleet(machine, card, devices, hosts, wishes) if known is None else known
+        found = plan_fleet(take, fleet, on_cards, asked)
+    fleet = found.fleet
     if not found.options:
         raise _no_room(take, fleet, on_cards, asked, found)
     chosen = found.options[0]
@@ -184,34 +184,44 @@ def plan_team(
 
 def find_sharing(
     take: Take, machine: Machine, precision: Precision, wishes: ComputeWishes, card: Card, loaded: TeamPlan | None
-) -> tuple[Fleet | None, str | None]:
-    """The cards that make a take sooner together than one alone, the chosen one first; ``None`` where none do.
+) -> tuple[MultiPlan | None, str | None]:
+    """The ways of the cards that make a take sooner together than one alone; ``None`` where none do.
 
     With them a sentence if others could not be looked at, which nobody asked for.
 
     Args:
-        loaded: the team that is in memory, whose cards are taken again.
+        loaded: the team that is in memory: its cards are taken again as long as they have room for the take.
 
     Raises:
         UserError: ``MEMORY_LIMIT_INVALID``.
     """
-    if loaded is not None and loaded.found is not None:
-        return loaded.found.fleet, None
-    ranks = min(wishes.cut.most, cards_from(machine))
-    # Packed steps leave nothing for others to do meanwhile.
-    if ranks < 2 or wishes.steps == "packed":
+    if wishes.steps == "packed":
+        # They leave nothing for others to do meanwhile.
         return None, None
     from live_avatar.distributed.multi_planner import plan_fleet
     from live_avatar.fast.task import Wishes
 
+    on_cards = Wishes.of(precision, wishes)
+    if loaded is not None and loaded.found is not None and loaded.devices[:1] == _places(machine, 1)[0]:
+        again = plan_fleet(take, loaded.found.fleet, on_cards, CutWishes(ranks=loaded.cut.ranks))
+        return (again if again.options else None), None
+    ranks = min(wishes.cut.most, cards_from(machine))
+    if ranks < 2:
+        return None, None
     try:
         fleet = _fleet(machine, card, *_places(machine, ranks), wishes)
     except UserError as error:
         if error.code != "DEVICE_UNAVAILABLE":
             raise
         return None, f"Only {machine.device} renders. {error.what} {error.why}"
-    chosen = plan_fleet(take, fleet, Wishes.of(precision, wishes)).chosen
-    return (None if chosen is None else fleet.first(chosen.cut.ranks)), None
+    found = plan_fleet(take, fleet, on_cards)
+    if found.chosen is None:
+        return None, None
+    count = found.chosen.cut.ranks
+    if count < ranks:
+        # Of fewer cards not every way was tried.
+        found = plan_fleet(take, fleet.first(count), on_cards, CutWishes(ranks=count))
+    return found, None
 
 
 def cards_from(machine: Machine) -> int:
