@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -64,8 +65,14 @@ def open_edges(
 
 
 def close_edges(ends: Ends) -> None:
-    """Let all ends go, after a failure too."""
-    for sender in ends.sending.values():
-        sender.close()
-    for receiver in ends.receiving.values():
-        receiver.close()
+    """Let all ends go, after a failure too.
+
+    All at once: the end of an NCCL communicator waits for its card, and that is busy for as long as another of its
+    communicators waits for a rank that is gone.
+    """
+    both: list[SendingEnd | ReceivingEnd] = [*ends.sending.values(), *ends.receiving.values()]
+    closings = [threading.Thread(target=end.close, name="closing", daemon=True) for end in both]
+    for closing in closings:
+        closing.start()
+    for closing in closings:
+        closing.join()
