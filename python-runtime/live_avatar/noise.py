@@ -22,11 +22,20 @@ class SeededDraws:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        # The clip drawn last: each of its blocks asks for it, and a large one takes milliseconds.
+        self._drawn: tuple[tuple[int, int, LatentShape], Tensor] | None = None
 
     def clip_noise(self, clip: int, channels: int, shape: LatentShape) -> Tensor:
-        """Standard normal noise of one clip: float32 [channels, latent frames per clip, h8, w8] on the CPU."""
-        generator = torch.Generator().manual_seed((self.seed + clip) % 2**63)
-        return torch.randn(channels, shape.clip_latent_frames, shape.height, shape.width, generator=generator)
+        """Standard normal noise of one clip: float32 [channels, latent frames per clip, h8, w8] on the CPU.
+
+        It is not to be changed: the next caller may be given the same.
+        """
+        asked = (clip, channels, shape)
+        if self._drawn is None or self._drawn[0] != asked:
+            generator = torch.Generator().manual_seed((self.seed + clip) % 2**63)
+            size = (channels, shape.clip_latent_frames, shape.height, shape.width)
+            self._drawn = (asked, torch.randn(size, generator=generator))
+        return self._drawn[1]
 
     def reference_ahead(self, block: int, step: int) -> int:
         """How many latent frames (4..30) the reference stands ahead of the block in this pass."""

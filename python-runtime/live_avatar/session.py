@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from live_avatar.card_queue import RunAhead, queued_copy
 from live_avatar.denoiser import Denoiser
 from live_avatar.errors import Cancelled
 from live_avatar.flights import BlockOrder, FlightRules, Flights
@@ -66,6 +67,7 @@ class Session:
         self._anchor_clip = settings.anchor_clip
         self._anchored = False
         self._decoder_state = decoder.new_decoder_state()
+        self._run_ahead = RunAhead(transformer.device)
         # The prompt that the passes use now, and the one that the conditions in the caches were made with.
         self._prompt: str | None = None
         self._prefilled_prompt: str | None = None
@@ -210,6 +212,7 @@ class Session:
     def _ask(self) -> bool:
         """Begin what may begin and ask for one pass; false if nothing is left to do."""
         while (block := self._flights.to_begin()) is not None:
+            self._run_ahead.wait()
             self._refresh_conditions(block)
             self._begin(block, 0, self._noise(block))
             self._flights.begin()
@@ -218,12 +221,15 @@ class Session:
             return False
         self._prompt_in_force()
         self.passes.advance([self._item(flight.block, flight.step) for flight in flights])
+        self._run_ahead.asked()
         self._flights.advance(flights)
         return True
 
     def _begin(self, block: int, step: int, latents: Tensor) -> None:
         audio = self.transformer.audio_tokens(self.conditions.audio(block))
-        pose = None if self.conditions.pose is None else self.conditions.pose(block).to(self.transformer.device)
+        pose = None
+        if self.conditions.pose is not None:
+            pose = queued_copy(self.conditions.pose(block), self.transformer.device)
         self.passes.begin(block, step, latents, audio, pose)
 
     def _noise(self, block: int) -> Tensor:
@@ -231,7 +237,8 @@ class Session:
         clip, within = divmod(block, self.shape.clip_blocks)
         noise = self.draws.clip_noise(clip, self.transformer.config.in_dim, self.shape)
         first = within * LATENT_FRAMES_PER_BLOCK
-        return noise[:, first : first + LATENT_FRAMES_PER_BLOCK].unsqueeze(0).to(self.transformer.device).float()
+        own = noise[:, first : first + LATENT_FRAMES_PER_BLOCK].unsqueeze(0)
+        return queued_copy(own, self.transformer.device).float()
 
     def _item(self, block: int, step: int) -> PassItem:
         return PassItem(block, step, reference_frame(block, self.draws.reference_ahead(block, step)))

@@ -19,7 +19,7 @@ class Draws(Protocol):
     """Source of random numbers of a take."""
 
     def clip_noise(self, clip: int, channels: int, shape: LatentShape) -> Tensor:
-        """float32 [channels, latent frames per clip, h8, w8]."""
+        """float32 [channels, latent frames per clip, h8, w8]; not to be changed."""
 
     def reference_ahead(self, block: int, step: int) -> int:
         """Latent frames that the reference stands ahead of the block, 4..30."""

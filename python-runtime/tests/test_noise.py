@@ -48,3 +48,12 @@ def test_any_whole_number_is_a_seed(seed: int) -> None:
     draws = SeededDraws(seed)
     assert bool(draws.clip_noise(1, 1, LatentShape(8, 8, 12)).isfinite().all())
     assert 4 <= draws.reference_ahead(0, 0) <= 30
+
+
+def test_a_clip_asked_for_again_between_others_is_the_same() -> None:
+    small, large = LatentShape(8, 8, 12), LatentShape(8, 16, 12)
+    draws = SeededDraws(5)
+    asked = [(0, small), (0, small), (1, small), (0, small), (0, large), (0, small)]
+    for clip, shape in asked:
+        assert torch.equal(draws.clip_noise(clip, 16, shape), SeededDraws(5).clip_noise(clip, 16, shape))
+    assert not torch.equal(draws.clip_noise(0, 16, small), draws.clip_noise(1, 16, small))

@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from live_avatar.card_queue import queued_copy
 from live_avatar.checkpoint.config import DitConfig
 from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK, LatentShape
 from live_avatar.layer_span import HeldUnits, HiddenState, LayerSpan
@@ -196,7 +197,7 @@ class CausalAvatarTransformer(nn.Module):
 
     def audio_tokens(self, features: Tensor) -> AudioTokens:
         """The sound of one block, from features [actors, layers, A, 12]."""
-        local, whole = self.casual_audio_encoder(features.to(self.device))
+        local, whole = self.casual_audio_encoder(queued_copy(features, self.device))
         return AudioTokens(local.to(self.dtype), whole.to(self.dtype))
 
     def audio_memory(self, features: Tensor) -> dict[int, InjectedAudio]:
