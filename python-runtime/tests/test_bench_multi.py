@@ -61,6 +61,7 @@ def test_two_ranks_are_measured_alone_and_together() -> None:
     json.dumps(result, allow_nan=False)
     assert [part["layers"] for part in result["parts"]] == [[2, 2], [4, 4]]
     assert all(each > 0 for part in result["parts"] for each in (*part["item_ms"], part["prefill_ms"]))
+    assert all(part["begin_ms"] >= 0 for part in result["parts"])
     for kind in ("measured", "predicted", "planned"):
         assert result[kind]["fps"] > 0
         assert result[kind]["first_picture"] > 0
@@ -80,7 +81,7 @@ def test_a_rank_alone_does_what_the_cut_gives_it(cut: Cut) -> None:
         found, inputs = measure_rank(cut, rank, job.model(rank, PLAIN), settings, conditions, inputs, 2)
         assert len(found.items) == len(found.layers) == len(Role.of(cut, rank).items)
         times = found.times(0.3, Role.of(cut, rank).prefill, 0.5)
-        assert times.block_seconds(found.layers) == pytest.approx(sum(found.items) + 0.5)
+        assert times.block_seconds(found.layers) == pytest.approx(found.begin + sum(found.items) + 0.5)
 
 
 def test_the_command_prints_every_row_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -183,6 +183,18 @@ def test_one_card_takes_the_sum_of_its_work() -> None:
     assert found.idle(0) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_each_rank_begins_a_block_before_its_first_item_of_it() -> None:
+    given = setting(cut_by_steps(LAYERS, [0, 1, 3]), decoding="between")
+    times = tuple(replace(each, begin=0.1 * (rank + 1)) for rank, each in enumerate(given.times))
+    found = run(replace(given, times=times), Order(4), 12, anchor=4)
+    for rank, first in ((1, 0), (2, 1)):
+        for span in spans(found, "pass", rank):
+            assert span.seconds == pytest.approx(STEP + (0.1 * (rank + 1) if span.step == first else 0.0))
+    assert times[2].block_seconds((LAYERS,) * 3) == pytest.approx(0.3 + 3 * STEP)
+    # The lead of this cut has no items, so no block begins there.
+    assert times[0].block_seconds(()) == pytest.approx(DECODE)
+
+
 def test_a_card_for_each_step_runs_as_published() -> None:
     """The time line of the published pipeline of five cards, which refreshes its anchor in a drained pipeline."""
     found = run(setting(cut_by_steps(LAYERS, [0, 1, 1, 1, 1])), Order(4), 12, anchor=4)

@@ -87,6 +87,7 @@ def _part_values(found: RankMeasurement, planned: int) -> dict[str, Any]:
         "layers": list(found.layers),
         "item_ms": [seconds * 1000 for seconds in found.items],
         "prefill_ms": found.prefill * 1000,
+        "begin_ms": found.begin * 1000,
         "weights_gb": found.weights / _GB,
         "planned_weights_gb": planned / _GB,
         "cache_gb": found.cache / _GB,

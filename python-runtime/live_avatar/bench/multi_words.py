@@ -22,7 +22,8 @@ def result_lines(result: Result) -> Iterator[str]:
     for part in result["parts"]:
         items = ", ".join(f"{each:.1f}" for each in part["item_ms"]) or "none"
         yield (
-            f"  rank {part['rank']} alone: items {items} ms, prefill {part['prefill_ms']:.0f} ms, weights "
+            f"  rank {part['rank']} alone: items {items} ms, prefill {part['prefill_ms']:.0f} ms, "
+            f"beyond {part['begin_ms']:.1f} ms a block, weights "
             f"{part['weights_gb']:.2g} GB (planned {part['planned_weights_gb']:.2g}), keys and values "
             f"{part['cache_gb']:.2g} GB, peak {part['peak_gb']:.1f} GB"
         )

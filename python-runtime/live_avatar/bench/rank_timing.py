@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from live_avatar.card_queue import queued_copy
 from live_avatar.denoiser import Denoiser
 from live_avatar.distributed.cut import LEAD, Cut
 from live_avatar.distributed.links import Parcel
@@ -20,10 +21,11 @@ from live_avatar.distributed.parcels import ParcelLayout
 from live_avatar.distributed.stage import Ends, Stage, TakeTimes
 from live_avatar.distributed.stage_times import RankTimes
 from live_avatar.fast.card import apply_memory_limit
+from live_avatar.geometry import LATENT_FRAMES_PER_BLOCK
 from live_avatar.model.audio_encoder import AudioTokens
 from live_avatar.model.transformer import TimeConditions
 from live_avatar.models import load_denoiser
-from live_avatar.noise import reference_frame
+from live_avatar.noise import SeededDraws, reference_frame
 from live_avatar.numerics import choose_device, current_card
 from live_avatar.pipeline import PipelineOptions, identify_weights
 from live_avatar.session_inputs import Conditions
@@ -32,6 +34,7 @@ from live_avatar.take_passes import PassItem, PassSettings
 # Graphs are captured once the ring is full; then a few blocks until clocks are steady.
 _SETTLING_BLOCKS = 4
 _AHEAD = 10
+_SEED = 3
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class RankMeasurement:
     Attributes:
         items: seconds of its part of each step that it has to do with, as the cut orders them, with a full window.
         prefill: seconds of its part of one prefill.
+        begin: seconds that a block takes beyond its items, when nobody waits between them.
         weights: bytes of weights after loading; cache: of keys and values.
         peak: bytes of tensors on the card at most; 0 without a card.
     """
@@ -65,6 +69,7 @@ class RankMeasurement:
     layers: tuple[int, ...]
     items: tuple[float, ...]
     prefill: float
+    begin: float
     weights: int
     cache: int
     peak: int
@@ -79,7 +84,17 @@ class RankMeasurement:
         layers = sum(self.layers)
         layer = sum(self.items) / layers if layers else 0.0
         prefill = self.prefill / prefill_layers if prefill_layers else 0.0
-        return RankTimes(layer, windowed * layer, prefill=prefill, decode=decode)
+        return RankTimes(layer, windowed * layer, prefill=prefill, begin=self.begin, decode=decode)
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """See :class:`RankMeasurement`."""
+
+    items: tuple[float, ...] = ()
+    prefill: float = 0.0
+    begin: float = 0.0
+    cache: int = 0
 
 
 class _Nobody:
@@ -158,7 +173,11 @@ def measure_rank(
     denoiser = load_denoiser(identify_weights(options), model.weight_cache, part=cut.part_of(rank))
     weights = torch.cuda.memory_allocated(device) if on_card else _parameter_bytes(denoiser)
     given = inputs or shared_inputs(denoiser, settings, conditions)
-    items, prefill, cache = _run(denoiser, cut, rank, settings, given.on(device), blocks)
+    times = _Times()
+    if cut.units_of(rank):
+        take = _LoneTake(denoiser, cut, rank, settings, conditions, given.on(device))
+        times = _run(take, cut, rank, settings, blocks)
+        del take
     peak = torch.cuda.max_memory_allocated(device) if on_card else 0
     layers = tuple(len(span) for step in range(len(cut.steps)) if (span := cut.share_of(rank, step)) is not None)
     del denoiser
@@ -166,39 +185,80 @@ def measure_rank(
     if on_card:
         torch.cuda.empty_cache()
         apply_memory_limit(device, None)
-    return RankMeasurement(rank, layers, items, prefill, weights, cache, peak), given
+    return RankMeasurement(rank, layers, times.items, times.prefill, times.begin, weights, times.cache, peak), given
 
 
-def _run(
-    denoiser: Denoiser, cut: Cut, rank: int, settings: PassSettings, given: SharedInputs, blocks: int
-) -> tuple[tuple[float, ...], float, int]:
-    """Median seconds of the rank's part of each step, those of a prefill, and bytes of keys and values."""
-    device = denoiser.device
-    if not cut.units_of(rank):
-        return (), 0.0, 0
-    ends = Ends(
-        {edge: _Nobody() for edge in cut.edges if edge.source == rank},
-        {edge: _Noise(device) for edge in cut.edges if edge.target == rank},
-    )
-    stage = Stage(denoiser, cut, rank, settings, given.times, ends, lambda: None)
-    stage.use_text(given.text)
-    stage.prefill(given.tokens)
-    prefill = seconds_of(device, lambda: stage.prefill(given.tokens))
-    shape = settings.shape
-    noise = torch.randn(1, denoiser.config.in_dim, 3, shape.height, shape.width, device=device)
+class _LoneTake:
+    """One rank's part of a take, with nobody at the ends."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        cut: Cut,
+        rank: int,
+        settings: PassSettings,
+        conditions: Conditions,
+        given: SharedInputs,
+    ) -> None:
+        self._denoiser = denoiser
+        self._rank = rank
+        self._steps = settings.schedule.steps
+        self._shape = settings.shape
+        self._conditions = conditions
+        self._given = given
+        self._draws = SeededDraws(_SEED)
+        ends = Ends(
+            {edge: _Nobody() for edge in cut.edges if edge.source == rank},
+            {edge: _Noise(denoiser.device) for edge in cut.edges if edge.target == rank},
+        )
+        self.stage = Stage(denoiser, cut, rank, settings, given.times, ends, lambda: None)
+        self.stage.use_text(given.text)
+
+    def prefill(self) -> None:
+        self.stage.prefill(self._given.tokens)
+
+    def begin(self, block: int) -> None:
+        """As a session does on the lead; the others are sent what comes of it."""
+        lead = self._rank == LEAD
+        audio = self._denoiser.audio_tokens(self._conditions.audio(block)) if lead else self._given.audio
+        clip = self._draws.clip_noise(0, self._denoiser.config.in_dim, self._shape)
+        noise = queued_copy(clip[:, :LATENT_FRAMES_PER_BLOCK].unsqueeze(0), self._denoiser.device)
+        self.stage.begin(block, 0, noise, audio, None)
+
+    def advance(self, block: int, step: int) -> None:
+        self.stage.advance(PassItem(block, step, reference_frame(block, _AHEAD)))
+
+    def land(self, block: int) -> None:
+        if self._rank == LEAD:
+            self.stage.take_latents(block)
+
+    def go_on(self, blocks: range) -> None:
+        """Whole blocks, without waiting for anything."""
+        for block in blocks:
+            self.begin(block)
+            for step in range(self._steps):
+                self.advance(block, step)
+            self.land(block)
+
+
+def _run(take: _LoneTake, cut: Cut, rank: int, settings: PassSettings, blocks: int) -> _Times:
+    device = take.stage.denoiser.device
+    take.prefill()
+    prefill = seconds_of(device, take.prefill)
     taken: dict[int, list[float]] = {}
-    settled = shape.clip_blocks + _SETTLING_BLOCKS
+    settled = settings.shape.clip_blocks + _SETTLING_BLOCKS
     for block in range(settled + blocks):
-        stage.begin(block, 0, noise.clone(), given.audio, None)
+        take.begin(block)
         for step in range(settings.schedule.steps):
-            item = PassItem(block, step, reference_frame(block, _AHEAD))
-            seconds = seconds_of(device, partial(stage.advance, item))
+            seconds = seconds_of(device, partial(take.advance, block, step))
             if block >= settled and cut.share_of(rank, step) is not None:
                 taken.setdefault(step, []).append(seconds)
-        if rank == LEAD:
-            stage.take_latents(block)
-    stage.finish()
-    return tuple(statistics.median(times) for _, times in sorted(taken.items())), prefill, stage.cache_bytes
+        take.land(block)
+    items = tuple(statistics.median(times) for _, times in sorted(taken.items()))
+    following = range(settled + blocks, settled + 2 * blocks)
+    whole = seconds_of(device, partial(take.go_on, following)) / blocks
+    take.stage.finish()
+    return _Times(items, prefill, max(0.0, whole - sum(items)), take.stage.cache_bytes)
 
 
 def _parameter_bytes(denoiser: Denoiser) -> int:

@@ -87,6 +87,7 @@ class _Take:
         if setting.decoding != "between":
             self._decoding = self._lane(LEAD, int(setting.decoding == "first"))
         self._encoding = self._lane(ENCODER)
+        self._first_steps = {rank: _first_step(setting.cut, rank) for rank in ranks}
         self._ways: dict[tuple[int, int, Cargo], _Way] = {}
         self._way_of: dict[Task[Span], _Way] = {}
         # After what the latents of each block are where they are wanted next.
@@ -147,7 +148,10 @@ class _Take:
             cargo, size = ("latents", parcels.latents) if last else ("hidden", parcels.hidden)
             target = cut.target_of(share.rank, step)
             needs = [ready, self._free_place(share.rank, target, cast(Cargo, cargo)), self._gate]
-            seconds = self._setting.times[share.rank].item_seconds(_length(share), window)
+            times = self._setting.times[share.rank]
+            seconds = times.item_seconds(_length(share), window)
+            if step == self._first_steps[share.rank]:
+                seconds += times.begin
             task = self._work(share.rank, self._lanes[share.rank], "pass", block, step, seconds, needs)
             self._take(ready, task)
             # Sent as soon as it is there, also if it is wanted much later.
@@ -225,6 +229,11 @@ class _Take:
 
 def _length(share: Share) -> int:
     return share.span.last - share.span.first
+
+
+def _first_step(cut: Cut, rank: int) -> int | None:
+    """The first step of a block that the rank has a share of."""
+    return next((step for step in range(len(cut.steps)) if cut.share_of(rank, step) is not None), None)
 
 
 def _timed(task: Task[Span]) -> Span:

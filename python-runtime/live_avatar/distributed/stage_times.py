@@ -19,6 +19,7 @@ class RankTimes:
         item: of every item besides its layers: launches, the patches of latents, the head.
         copies: for each layer of an item, what is copied to the card beside the computation.
         prefill: one layer over the condition tokens.
+        begin: of every block, before the first of its items here: its sound, and on the lead its noise.
         decode: a block by the VAE; only the lead decodes.
     """
 
@@ -27,6 +28,7 @@ class RankTimes:
     item: float = 0.0
     copies: float = 0.0
     prefill: float = 0.0
+    begin: float = 0.0
     decode: float = 0.0
 
     def item_seconds(self, layers: int, window: float = 1.0) -> float:
@@ -39,7 +41,7 @@ class RankTimes:
 
     def block_seconds(self, items: tuple[int, ...]) -> float:
         """Of a block with a full window: ``items`` are the layers that the rank does of each step."""
-        return sum(map(self.item_seconds, items)) + self.decode
+        return (self.begin if any(items) else 0.0) + sum(map(self.item_seconds, items)) + self.decode
 
 
 @dataclass(frozen=True, slots=True)
