@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from live_avatar.card_queue import RunAhead, queued_copy
+from live_avatar.card_queue import queued_copy
 from live_avatar.denoiser import Denoiser
 from live_avatar.errors import Cancelled
 from live_avatar.flights import BlockOrder, FlightRules, Flights
@@ -67,7 +67,6 @@ class Session:
         self._anchor_clip = settings.anchor_clip
         self._anchored = False
         self._decoder_state = decoder.new_decoder_state()
-        self._run_ahead = RunAhead(transformer.device)
         # The prompt that the passes use now, and the one that the conditions in the caches were made with.
         self._prompt: str | None = None
         self._prefilled_prompt: str | None = None
@@ -212,7 +211,7 @@ class Session:
     def _ask(self) -> bool:
         """Begin what may begin and ask for one pass; false if nothing is left to do."""
         while (block := self._flights.to_begin()) is not None:
-            self._run_ahead.wait()
+            self.passes.keep_pace()
             self._refresh_conditions(block)
             self._begin(block, 0, self._noise(block))
             self._flights.begin()
@@ -221,7 +220,6 @@ class Session:
             return False
         self._prompt_in_force()
         self.passes.advance([self._item(flight.block, flight.step) for flight in flights])
-        self._run_ahead.asked()
         self._flights.advance(flights)
         return True
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from live_avatar.card_queue import RunAhead
 from live_avatar.denoiser import Denoiser
 from live_avatar.geometry import LatentShape
 from live_avatar.layer_span import LayerSpan
@@ -47,7 +48,8 @@ class PassSettings:
 
 
 class TakePasses(Protocol):
-    """Carries out what a session asks for, in the order it asks. Nothing but :meth:`latents` and :meth:`land` waits.
+    """Carries out what a session asks for, in the order it asks. Only :meth:`keep_pace`, :meth:`latents` and
+    :meth:`land` wait.
 
     Attributes:
         room: blocks that may be in flight at once.
@@ -78,6 +80,9 @@ class TakePasses(Protocol):
 
     def advance(self, items: Sequence[PassItem]) -> None:
         """Take blocks one step further, in one pass. They stand one step apart, the oldest first."""
+
+    def keep_pace(self) -> None:
+        """Wait until the device has done every pass but the newest; asked before a block is begun."""
 
     def latents(self, block: int) -> Tensor:
         """Where a block in flight stands after all that was asked for: float32 [1, 16, 3, h8, w8]."""
@@ -132,6 +137,7 @@ class LocalPasses:
         self._routing = None if settings.routing is None else settings.routing.to(device)
         self._text: dict[int, KeyValue] = {}
         self._flying: dict[int, _Inputs] = {}
+        self._run_ahead = RunAhead(device)
 
     def use_text(self, embedded: Tensor) -> None:
         """See :class:`TakePasses`."""
@@ -158,6 +164,11 @@ class LocalPasses:
         for item, velocity in zip(items, moved.split(1), strict=True):
             flying = self._flying[item.block]
             flying.latents = flying.latents + self.schedule.delta(item.step) * velocity
+        self._run_ahead.asked()
+
+    def keep_pace(self) -> None:
+        """See :class:`TakePasses`."""
+        self._run_ahead.wait()
 
     def velocity(self, items: Sequence[PassItem]) -> Tensor:
         """Velocity [B, 16, 3, h8, w8] of blocks in flight, without moving them.

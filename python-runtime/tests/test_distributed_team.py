@@ -301,3 +301,48 @@ def test_a_pipeline_puts_up_another_team_when_one_was_lost(alone: Denoiser) -> N
     finally:
         pipeline.close()
     assert followers() == []
+
+
+@pytest.mark.parametrize(
+    ("cut", "asked"),
+    [
+        (whole(2, 6), 2),
+        (cut_by_layers(2, [3, 3]), 2),
+        # Of a block the lead does the first step only.
+        (cut_by_steps(6, [1, 1]), 1),
+        # Here what tells how far the others are is what came from them.
+        (cut_by_layers(2, [0, 6]), 1),
+    ],
+    ids=["one rank", "by layers", "by steps", "the lead decodes only"],
+)
+def test_the_lead_keeps_pace_with_its_own_work(cut: Cut, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for what others do would leave its card without work."""
+    noted: list[str] = []
+
+    class Noted:
+        def __init__(self, device: torch.device) -> None:
+            pass
+
+        def asked(self) -> None:
+            noted.append("asked")
+
+        def wait(self) -> None:
+            noted.append("wait")
+
+    for module in ("live_avatar.take_passes", "live_avatar.distributed.team_passes"):
+        monkeypatch.setattr(f"{module}.RunAhead", Noted)
+    if cut.ranks == 1:
+        session = single_session(load_lead(cut, model_of_rank()))
+        for _ in range(2):
+            session.denoise_block()
+    else:
+        with team_of(cut) as (team, denoiser):
+            session = team_session(team, denoiser)
+            for _ in range(2):
+                session.denoise_block()
+            team.end_take()
+    assert noted[0] == "wait"
+    assert noted.count("asked") >= 2 * asked
+    # The first block goes alone; one is waited for before it is begun.
+    second = noted.index("wait", 1)
+    assert noted[1:second] == ["asked"] * asked

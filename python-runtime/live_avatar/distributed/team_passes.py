@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from live_avatar.card_queue import RunAhead
 from live_avatar.denoiser import Denoiser
 from live_avatar.distributed.conditions import describe, send_conditions
 from live_avatar.distributed.cut import LEAD, Cut, Edge
@@ -62,6 +63,7 @@ class TeamPasses:
         )
         self._followers = range(1, cut.ranks)
         self._stage = Stage(denoiser, cut, LEAD, settings, times, ends, done)
+        self._run_ahead = RunAhead(denoiser.device)
         # Where each block in flight stands.
         self._steps: dict[int, int] = {}
         facts, tensors = take_message(settings, times)
@@ -101,6 +103,13 @@ class TeamPasses:
                 self._crew.tell("advance", block=item.block, step=item.step, reference_frame=item.reference_frame)
                 self._stage.advance(item)
                 self._steps[item.block] = item.step + 1
+                if self._cut.share_of(LEAD, item.step) is not None:
+                    self._run_ahead.asked()
+
+    def keep_pace(self) -> None:
+        """See :class:`TakePasses`: of what the lead does itself."""
+        with self._team():
+            self._run_ahead.wait()
 
     def latents(self, block: int) -> Tensor:
         """See :class:`TakePasses`."""
@@ -116,7 +125,11 @@ class TeamPasses:
         """See :class:`TakePasses`; all its steps are asked for."""
         with self._team():
             del self._steps[block]
-            return self._stage.take_latents(block)
+            latents = self._stage.take_latents(block)
+        if not self._cut.units_of(LEAD):
+            # All that tells a lead without layers how far the others are.
+            self._run_ahead.asked()
+        return latents
 
     def cache_tensors(self) -> dict[str, SlicedTensor]:
         """See :class:`TakePasses`: each slice is fetched from the rank that holds it when it is wanted."""
