@@ -32,9 +32,9 @@ class RenderTally:
     def observe(self, event: RenderEvent) -> None:
         """Count an event and pass it on, unless another has told it already."""
         match event:
-            case WarningEvent("PRECISION_LOWERED" | "MEMORY_STEPPED_DOWN"):
+            case WarningEvent("PRECISION_LOWERED" | "MEMORY_STEPPED_DOWN" | "CARDS_UNUSED"):
                 self._warnings.append((event.code, event.text))
-            case WarningEvent("NUMBERS_CHANGED") if self._warnings:
+            case WarningEvent("NUMBERS_CHANGED") if self._stepped_down:
                 # The step down has told it already.
                 return
             case BlockEvent():
@@ -49,7 +49,7 @@ class RenderTally:
         """The result of all runs, of which ``last`` is the last one's."""
         if self._runs <= 1:
             return replace(last, warnings=(*self._warnings, *last.warnings))
-        own = [(code, text) for code, text in last.warnings if code != "NUMBERS_CHANGED"]
+        own = [each for each in last.warnings if each[0] != "NUMBERS_CHANGED" or not self._stepped_down]
         return replace(
             last,
             seconds=time.monotonic() - self._started,
@@ -58,3 +58,8 @@ class RenderTally:
             state_seconds=self._state_seconds,
             warnings=(*self._warnings, *own),
         )
+
+    @property
+    def _stepped_down(self) -> bool:
+        """Whether it was told that less memory is used, and what becomes of the numbers by that."""
+        return any(code != "CARDS_UNUSED" for code, _ in self._warnings)

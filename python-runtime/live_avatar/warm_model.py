@@ -74,6 +74,8 @@ class WarmModel:
         self.load_seconds = 0.0
         self._host_held = 0
         self._lesson: _Lesson | None = None
+        # Why other cards are left alone from now on.
+        self._unshared: str | None = None
         # What the pipeline in memory was put up for, if it is a team.
         self._team: TeamPlan | None = None
 
@@ -87,7 +89,11 @@ class WarmModel:
             UserError: see :func:`live_avatar.planner.plan`.
         """
         options, pipeline, team = self.options, self.pipeline, self._team
-        return plan(
+        told: tuple[tuple[str, str], ...] = ()
+        if self._unshared is not None and wishes.cut.most > 1 and not wishes.cut.several:
+            wishes = replace(wishes, cut=replace(wishes.cut, most=1))
+            told = (("CARDS_UNUSED", self._unshared),)
+        found = plan(
             job,
             options.ckpt_dir,
             options.lora,
@@ -99,6 +105,7 @@ class WarmModel:
             loaded=None if pipeline is None or team is not None else pipeline.plan,
             loaded_team=None if pipeline is None else team,
         )
+        return replace(found, warnings=(*found.warnings, *told))
 
     def card(self, machine: Machine, wishes: ComputeWishes) -> Card | None:
         """The card with what this process may count on there; ``None`` where the plain engine computes."""
@@ -130,7 +137,7 @@ class WarmModel:
         """Render ``job`` as ``chosen`` says, loading what it needs.
 
         When a card runs out of memory the render goes on from its last saved state in the next way that needs less
-        of it, and a warning says so.
+        of it; when other cards fail that the planner took of its own accord, it goes on with one. A warning says so.
 
         Raises:
             Cancelled, UserError: see :func:`live_avatar.render.render`; ``OUT_OF_MEMORY`` when no way is left, and
@@ -156,27 +163,39 @@ class WarmModel:
     def _rescued(
         self, chosen: Plan | None, wishes: ComputeWishes, on_event: EventSink, act: Callable[[Pipeline], _Result]
     ) -> _Result:
-        """Have the weights in memory and ``act``, with less on a card as often as it runs out of memory.
+        """Have the weights in memory and ``act``: with less on a card as often as it runs out of memory, and on one
+        card when others fail that nobody asked for.
 
         Raises:
             UserError: ``OUT_OF_MEMORY``, ``RANK_OUT_OF_MEMORY``: no way is left; ``DEVICE_LOST``.
         """
+        from live_avatar.distributed.going_alone import survive_without_others
         from live_avatar.fast.card import apply_memory_limit
         from live_avatar.fast.out_of_memory import fault_of, out_of_memory
         from live_avatar.numerics import choose_device
 
         apply_memory_limit(choose_device(self.options.device), limit_of(wishes))
-        team = None if chosen is None else chosen.team
-        accepted = frozenset() if chosen is None else chosen.accepted_numerics
 
-        def accepting(pipeline: Pipeline) -> _Result:
-            pipeline.accepted_weights = frozenset(map(pipeline.identity.fingerprint, accepted))
-            return act(pipeline)
+        def run(chosen: Plan | None) -> _Result:
+            accepted = frozenset() if chosen is None else chosen.accepted_numerics
 
-        try:
+            def accepting(pipeline: Pipeline) -> _Result:
+                pipeline.accepted_weights = frozenset(map(pipeline.identity.fingerprint, accepted))
+                return act(pipeline)
+
+            team = None if chosen is None else chosen.team
             if team is not None and team.ladder is not None:
                 return self._rescued_team(team, team.ladder, wishes, on_event, accepting)
             return self._rescued_alone(chosen, wishes, on_event, accepting)
+
+        def tell(why: str) -> None:
+            self._unshared = why
+            on_event(WarningEvent("CARDS_UNUSED", why))
+
+        try:
+            if chosen is None or chosen.team is None or wishes.cut.several:
+                return run(chosen)
+            return survive_without_others(run, chosen, release=self.drop, tell=tell)
         except RuntimeError as error:
             if fault_of(error) != "memory":
                 raise

@@ -27,6 +27,7 @@ from live_avatar.distributed.card_probe import facts_of
 from live_avatar.distributed.cut import cut_by_layers
 from live_avatar.distributed.fleet import find_fleet, read_card
 from live_avatar.distributed.gathering import TorchrunGathering
+from live_avatar.distributed.going_alone import plan_alone
 from live_avatar.distributed.launch import TorchrunPlace
 from live_avatar.distributed.multi_planner import Fleet
 from live_avatar.distributed.simulated_order import Order
@@ -35,7 +36,7 @@ from live_avatar.distributed.team_plan import TeamPlan, find_sharing, plan_team
 from live_avatar.distributed.transfer_model import Wiring
 from live_avatar.distributed.wishes import CutWishes
 from live_avatar.errors import Cancelled, UserError
-from live_avatar.events import BlockEvent, RenderEvent, StageEvent
+from live_avatar.events import BlockEvent, ClipEvent, RenderEvent, StageEvent, WarningEvent
 from live_avatar.fast.card_rates import rates_of
 from live_avatar.fast.described_card import describe_card
 from live_avatar.fast.task import Card
@@ -49,12 +50,14 @@ from live_avatar.worker.engine import Engine
 from tests.render_material import CHECKPOINT, PORTRAIT, SPEECH, count, make_job, never, video
 from tests.team_material import followers
 from tests.test_card_planner import LARGE, SMALL, take
+from tests.test_planner import PUBLISHED_SIZES
 
 pytestmark = pytest.mark.usefixtures("one_thread_and_own_cache")
 
 MACHINE = Machine("cpu", "test", 200 * 10**9, 200 * 10**9, 1, native_bf16=False)
 ALONE = ComputeWishes()
 TWO = ComputeWishes(cut=CutWishes(ranks=2))
+UNASKED = ComputeWishes(cut=CutWishes(most=2))
 
 
 @pytest.fixture
@@ -131,6 +134,91 @@ def test_a_killed_rank_ends_the_render_which_goes_on_when_started_again(
     result, _ = render(model, job, TWO)
     assert result.reused_clips > 0
     assert video(job).read_bytes() == wanted
+
+
+def told_alone(events: list[RenderEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, WarningEvent) and event.code == "CARDS_UNUSED"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_one_card_goes_on_when_another_is_lost_that_nobody_asked_for(
+    tmp_path: Path, model: WarmModel, wanted: bytes
+) -> None:
+    """The planner took two of its own accord: the wishes say nothing of them."""
+    job = job_of(tmp_path / "a.mp4")
+    events: list[RenderEvent] = []
+
+    def kill_once() -> bool:
+        if after_two_blocks(events) and followers():
+            (child,) = followers()
+            os.kill(child.pid, signal.SIGKILL)
+        return False
+
+    result = model.render(job, model.plan(job, TWO, MACHINE), UNASKED, events.append, kill_once)
+    (text,) = told_alone(events)
+    assert text.startswith("Only cpu renders from here on. Rank 1 (cpu) was lost")
+    assert ("CARDS_UNUSED", text) in result.warnings
+    assert followers() == []
+    assert not isinstance(model.pipeline, TeamPipeline)
+    made = [event.clip for event in events if isinstance(event, ClipEvent) and not event.reused]
+    assert made == sorted(set(made))
+    assert video(job).read_bytes() == wanted
+    # It stays so, and every plan says why; whoever asks for two gets two.
+    assert ("CARDS_UNUSED", text) in model.plan(job, UNASKED, MACHINE).warnings
+    assert ("CARDS_UNUSED", text) not in model.plan(job, ALONE, MACHINE).warnings
+    assert model.plan(job, TWO, MACHINE).team is not None
+
+
+def test_cards_that_cannot_exchange_data_are_an_error_only_where_they_were_asked_for(
+    tmp_path: Path, model: WarmModel, wanted: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_way(formation: Any, *, across_hosts: bool) -> Any:
+        raise UserError("LINKS_UNUSABLE", "The cards cannot exchange data.", "All three ways hang.", "Use one card.")
+
+    monkeypatch.setattr("live_avatar.distributed.team_pipeline.choose_transport", no_way)
+    job = job_of(tmp_path / "a.mp4")
+    plan = model.plan(job, TWO, MACHINE)
+    with pytest.raises(UserError) as caught:
+        model.render(job, plan, TWO, lambda event: None, never)
+    assert caught.value.code == "LINKS_UNUSABLE"
+    # A worker loads before it renders.
+    events: list[RenderEvent] = []
+    assert not isinstance(model.load(plan, UNASKED, events.append), TeamPipeline)
+    assert told_alone(events) == ["Only cpu renders from here on. The cards cannot exchange data. All three ways hang."]
+    model.render(job, model.plan(job, UNASKED, MACHINE), UNASKED, events.append, never)
+    assert len(told_alone(events)) == 1
+    assert video(job).read_bytes() == wanted
+
+
+def test_weights_that_are_bad_are_so_for_one_card_too(
+    tmp_path: Path, model: WarmModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bad(*_: Any, **__: Any) -> Any:
+        raise UserError("CHECKPOINT_INVALID", "The model cannot be read.", "A file is cut short.", "Fetch it again.")
+
+    monkeypatch.setattr("live_avatar.models.load_denoiser", bad)
+    job, events = job_of(tmp_path / "a.mp4"), list[RenderEvent]()
+    with pytest.raises(UserError, match="cut short"):
+        model.render(job, model.plan(job, TWO, MACHINE), UNASKED, events.append, never)
+    assert told_alone(events) == []
+
+
+def test_one_card_takes_the_place_of_two_as_it_would_have_from_the_start() -> None:
+    """The plan of a card that goes on alone is the one it would have had by itself; none where it has no room."""
+    machine, described = describe_card("H200:141")
+    sizes = {"image": (704, 384), "audio_seconds": 10.0, "requested": (704, 384), "infer_frames": 48}
+    facts: dict[str, Any] = {**sizes, "sample_steps": 4, "num_clip": None, "disk_available": 10**12}
+    two = make_plan(PUBLISHED_SIZES, machine, card=described, wishes=TWO, **facts)
+    alone = plan_alone(two)
+    assert alone is not None
+    assert alone.team is None
+    assert alone.on_card is not None
+    one = make_plan(PUBLISHED_SIZES, machine, card=described, wishes=ALONE, **facts)
+    assert alone.compute == one.compute
+    assert alone.accepted_numerics == one.accepted_numerics
+    machine, small = describe_card("RTX 4090:24:32")
+    two = make_plan(PUBLISHED_SIZES, machine, card=small, wishes=TWO, **facts)
+    assert plan_alone(two) is None
 
 
 def test_other_wishes_put_up_another_team_or_none(tmp_path: Path, model: WarmModel, wanted: bytes) -> None:
