@@ -107,7 +107,7 @@ class _Bench:
             job = self._job(case, ranks)
             for name, option in self._options_of(case, job):
                 if option is None:
-                    print(f"{case.words()}: {ranks} cards have no room, {name}", flush=True)
+                    print(f"{case.words()}: {ranks} cards cannot be cut so, or have no room: {name}", flush=True)
                     continue
                 longest = name == "best" or (name == "one card" and max(counts) == 1)
                 if self._options.minutes is not None and first and longest and ranks == max(counts):

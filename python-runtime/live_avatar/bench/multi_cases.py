@@ -94,7 +94,7 @@ def read_cuts(text: str) -> tuple[str, ...]:
 
 
 def options_of(case: Case, take: Take, fleet: Fleet, *, plain: bool) -> Iterator[tuple[str, Option | None]]:
-    """Every cut of a case for all ranks of ``fleet``, without those that are others again; ``None`` for no room.
+    """Every cut of a case for all ranks of ``fleet``, without those that are others again; ``None`` if there is none.
 
     Args:
         plain: ranks compute with the network as published, in float32: what a processor does.
