@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import pytest
 from torch import Tensor
 
+import live_avatar.distributed.edges as edges
 from live_avatar.distributed.cut import Edge
 from live_avatar.distributed.edges import close_edges
 from live_avatar.distributed.links import Parcel
@@ -33,6 +35,26 @@ class NeedsOthers:
     def close(self) -> None:
         self._all_told.wait(10)
         self.closed = True
+
+
+class NeverEnds(NeedsOthers):
+    """What a driver in trouble may do."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Barrier(1))
+        self.let_go = threading.Event()
+
+    def close(self) -> None:
+        self.let_go.wait()
+
+
+def test_an_end_that_hangs_is_left_to_itself(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(edges, "_CLOSE_SECONDS", 0.1)
+    never, other = NeverEnds(), NeedsOthers(threading.Barrier(1))
+    close_edges(Ends({Edge(0, 1, "hidden"): never}, {Edge(1, 0, "latents"): other}))
+    assert other.closed
+    assert "1 of 2 connections" in caplog.text
+    never.let_go.set()
 
 
 def test_no_end_waits_for_the_one_before() -> None:

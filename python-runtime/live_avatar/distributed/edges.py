@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,6 +15,8 @@ from live_avatar.distributed.links import EdgeSetting, ReceivingEnd, SendingEnd
 from live_avatar.distributed.stage import Ends
 from live_avatar.distributed.stores import named_part
 
+_log = logging.getLogger(__name__)
+_CLOSE_SECONDS = 20.0
 Transport = Literal["card", "host"]
 # Small messages may wait for their turn; of the large ones one is worked on while the next arrives.
 _PLACES = {"conditions": 4, "latents": 4, "hidden": 2}
@@ -68,11 +72,14 @@ def close_edges(ends: Ends) -> None:
     """Let all ends go, after a failure too.
 
     All at once: the end of an NCCL communicator waits for its card, and that is busy for as long as another of its
-    communicators waits for a rank that is gone.
+    communicators waits for a rank that is gone. One that does not end is left to itself.
     """
     both: list[SendingEnd | ReceivingEnd] = [*ends.sending.values(), *ends.receiving.values()]
     closings = [threading.Thread(target=end.close, name="closing", daemon=True) for end in both]
     for closing in closings:
         closing.start()
+    last = time.monotonic() + _CLOSE_SECONDS
     for closing in closings:
-        closing.join()
+        closing.join(max(0.0, last - time.monotonic()))
+    if stuck := sum(closing.is_alive() for closing in closings):
+        _log.error("%d of %d connections to other ranks do not end", stuck, len(closings))
