@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import torch
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.distributed.team_pipeline import TeamPipeline
 from live_avatar.distributed.wishes import CutWishes
-from live_avatar.events import RenderEvent
+from live_avatar.events import BlockEvent, RenderEvent, WarningEvent
 from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
 from live_avatar.warm_model import WarmModel
-from tests.render_material import CHECKPOINT, make_job, never, video
+from tests.render_material import CHECKPOINT, count, make_job, never, video
+from tests.team_material import followers
 from tests.team_memory_material import ShortLadder, forgetful, steps_down
 
 pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
@@ -56,6 +59,37 @@ def test_a_follower_without_memory_changes_no_picture_on_cards(tmp_path: Path, m
         events: list[RenderEvent] = []
         model.render(job, plan, wishes, events.append, never)
         assert len(steps_down(events)) == (name == "forgetful")
+        model.drop()
+        files.append(video(job).read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_one_card_goes_on_when_the_other_is_lost_that_nobody_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NCCL's transfers are broken off on the very card that goes on."""
+    pytest.importorskip("av")
+    monkeypatch.setenv("AVATAR_STUDIO_CACHE", str(tmp_path / "cache"))
+    asked, unasked = (ComputeWishes(steps="sequential", cut=cut) for cut in (CutWishes(ranks=2), CutWishes(most=2)))
+    files = []
+    for name in ("undisturbed", "lost"):
+        model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
+        job = make_job(tmp_path / f"{name}.mp4", sample_steps=2)
+        plan = model.plan(job, asked, Machine.detect("cuda:0"))
+        assert plan.team is not None
+        events: list[RenderEvent] = []
+
+        def stop(events: list[RenderEvent] = events, lost: bool = name == "lost") -> bool:
+            if lost and count(events, BlockEvent) >= 2:
+                for follower in followers():
+                    os.kill(follower.pid, signal.SIGKILL)
+            return False
+
+        model.render(job, plan, unasked, events.append, stop)
+        told = [event.code for event in events if isinstance(event, WarningEvent)]
+        assert told.count("CARDS_UNUSED") == (name == "lost")
+        assert isinstance(model.pipeline, TeamPipeline) == (name == "undisturbed")
         model.drop()
         files.append(video(job).read_bytes())
     assert files[0] == files[1]
