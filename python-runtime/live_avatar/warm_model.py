@@ -76,6 +76,7 @@ class WarmModel:
         self._lesson: _Lesson | None = None
         # Why other cards are left alone from now on.
         self._unshared: str | None = None
+        self._left_plan = False
         # What the pipeline in memory was put up for, if it is a team.
         self._team: TeamPlan | None = None
 
@@ -153,6 +154,11 @@ class WarmModel:
 
         return tally.whole(self._rescued(chosen, wishes, tally.observe, act))
 
+    @property
+    def kept_to_plan(self) -> bool:
+        """Whether the last load or render was carried out as planned, so that its speed is that of the plan."""
+        return self.pipeline is not None and not self._left_plan
+
     def drop(self) -> None:
         """Let go of everything in memory, and end the other ranks."""
         pipeline, self.pipeline, self._team = self.pipeline, None, None
@@ -175,21 +181,22 @@ class WarmModel:
         from live_avatar.numerics import choose_device
 
         apply_memory_limit(choose_device(self.options.device), limit_of(wishes))
+        self._left_plan = False
 
-        def run(chosen: Plan | None) -> _Result:
-            accepted = frozenset() if chosen is None else chosen.accepted_numerics
+        def run(planned: Plan | None) -> _Result:
+            accepted = frozenset() if planned is None else planned.accepted_numerics
 
             def accepting(pipeline: Pipeline) -> _Result:
                 pipeline.accepted_weights = frozenset(map(pipeline.identity.fingerprint, accepted))
                 return act(pipeline)
 
-            team = None if chosen is None else chosen.team
+            team = None if planned is None else planned.team
             if team is not None and team.ladder is not None:
                 return self._rescued_team(team, team.ladder, wishes, on_event, accepting)
-            return self._rescued_alone(chosen, wishes, on_event, accepting)
+            return self._rescued_alone(planned, wishes, on_event, accepting)
 
         def tell(why: str) -> None:
-            self._unshared = why
+            self._left_plan, self._unshared = True, why
             on_event(WarningEvent("CARDS_UNUSED", why))
 
         try:
@@ -226,7 +233,7 @@ class WarmModel:
             if on_card is not None:
                 room = on_card.with_plan(descent.after).memory.peak
                 self._lesson = _Lesson(on_card.card.free, room)
-            on_event(WarningEvent(*descent.warning()))
+            self._tell_descent(descent, on_event)
 
         return survive_out_of_memory(
             run,
@@ -257,9 +264,13 @@ class WarmModel:
             team,
             ladder,
             release=self.drop,
-            tell=lambda descent: on_event(WarningEvent(*descent.warning())),
+            tell=lambda descent: self._tell_descent(descent, on_event),
             free=lambda team: free_on_cards(team, limit_of(wishes)),
         )
+
+    def _tell_descent(self, descent: Descent, on_event: EventSink) -> None:
+        self._left_plan = True
+        on_event(WarningEvent(*descent.warning()))
 
     def compute_of(self, chosen: Plan | None, wishes: ComputeWishes) -> ComputePlan:
         """What the networks are told under a plan; the plain engine is chosen here, where torch knows the processor."""

@@ -107,3 +107,11 @@ def run_until(job: RenderJob, blocks: int) -> list[RenderEvent]:
 def count(events: list[RenderEvent], kind: type) -> int:
     """Number of events of a kind."""
     return sum(isinstance(event, kind) for event in events)
+
+
+def command(*flags: str) -> list[str]:
+    """Flags of a small job for the command line, and more."""
+    return [
+        "--image", str(PORTRAIT), "--audio", str(SPEECH), "--prompt", "A calm person talks.", "--ckpt_dir",
+        str(CHECKPOINT), "--device", "cpu", "--size", "64*64", "--infer_frames", "12", "--sample_steps", "2", *flags,
+    ]  # fmt: skip

@@ -175,9 +175,7 @@ def measure_rank(
     given = inputs or shared_inputs(denoiser, settings, conditions)
     times = _Times()
     if cut.units_of(rank):
-        take = _LoneTake(denoiser, cut, rank, settings, conditions, given.on(device))
-        times = _run(take, cut, rank, settings, blocks)
-        del take
+        times = _LoneTake(denoiser, cut, rank, settings, conditions, given.on(device)).measure(blocks)
     peak = torch.cuda.max_memory_allocated(device) if on_card else 0
     layers = tuple(len(span) for step in range(len(cut.steps)) if (span := cut.share_of(rank, step)) is not None)
     del denoiser
@@ -201,6 +199,7 @@ class _LoneTake:
         given: SharedInputs,
     ) -> None:
         self._denoiser = denoiser
+        self._cut = cut
         self._rank = rank
         self._steps = settings.schedule.steps
         self._shape = settings.shape
@@ -211,54 +210,50 @@ class _LoneTake:
             {edge: _Nobody() for edge in cut.edges if edge.source == rank},
             {edge: _Noise(denoiser.device) for edge in cut.edges if edge.target == rank},
         )
-        self.stage = Stage(denoiser, cut, rank, settings, given.times, ends, lambda: None)
-        self.stage.use_text(given.text)
+        self._stage = Stage(denoiser, cut, rank, settings, given.times, ends, lambda: None)
+        self._stage.use_text(given.text)
 
-    def prefill(self) -> None:
-        self.stage.prefill(self._given.tokens)
+    def measure(self, blocks: int) -> _Times:
+        """Run it: items one by one for so many blocks with a full window, then as many blocks without a wait."""
+        device, stage = self._denoiser.device, self._stage
+        stage.prefill(self._given.tokens)
+        prefill = seconds_of(device, partial(stage.prefill, self._given.tokens))
+        taken: dict[int, list[float]] = {}
+        settled = self._shape.clip_blocks + _SETTLING_BLOCKS
+        for block in range(settled + blocks):
+            self._begin(block)
+            for step in range(self._steps):
+                seconds = seconds_of(device, partial(self._advance, block, step))
+                if block >= settled and self._cut.share_of(self._rank, step) is not None:
+                    taken.setdefault(step, []).append(seconds)
+            self._land(block)
+        items = tuple(statistics.median(times) for _, times in sorted(taken.items()))
+        following = range(settled + blocks, settled + 2 * blocks)
+        whole = seconds_of(device, partial(self._go_on, following)) / blocks
+        stage.finish()
+        return _Times(items, prefill, max(0.0, whole - sum(items)), stage.cache_bytes)
 
-    def begin(self, block: int) -> None:
+    def _go_on(self, blocks: range) -> None:
+        for block in blocks:
+            self._begin(block)
+            for step in range(self._steps):
+                self._advance(block, step)
+            self._land(block)
+
+    def _begin(self, block: int) -> None:
         """As a session does on the lead; the others are sent what comes of it."""
         lead = self._rank == LEAD
         audio = self._denoiser.audio_tokens(self._conditions.audio(block)) if lead else self._given.audio
         clip = self._draws.clip_noise(0, self._denoiser.config.in_dim, self._shape)
         noise = queued_copy(clip[:, :LATENT_FRAMES_PER_BLOCK].unsqueeze(0), self._denoiser.device)
-        self.stage.begin(block, 0, noise, audio, None)
+        self._stage.begin(block, 0, noise, audio, None)
 
-    def advance(self, block: int, step: int) -> None:
-        self.stage.advance(PassItem(block, step, reference_frame(block, _AHEAD)))
+    def _advance(self, block: int, step: int) -> None:
+        self._stage.advance(PassItem(block, step, reference_frame(block, _AHEAD)))
 
-    def land(self, block: int) -> None:
+    def _land(self, block: int) -> None:
         if self._rank == LEAD:
-            self.stage.take_latents(block)
-
-    def go_on(self, blocks: range) -> None:
-        """Whole blocks, without waiting for anything."""
-        for block in blocks:
-            self.begin(block)
-            for step in range(self._steps):
-                self.advance(block, step)
-            self.land(block)
-
-
-def _run(take: _LoneTake, cut: Cut, rank: int, settings: PassSettings, blocks: int) -> _Times:
-    device = take.stage.denoiser.device
-    take.prefill()
-    prefill = seconds_of(device, take.prefill)
-    taken: dict[int, list[float]] = {}
-    settled = settings.shape.clip_blocks + _SETTLING_BLOCKS
-    for block in range(settled + blocks):
-        take.begin(block)
-        for step in range(settings.schedule.steps):
-            seconds = seconds_of(device, partial(take.advance, block, step))
-            if block >= settled and cut.share_of(rank, step) is not None:
-                taken.setdefault(step, []).append(seconds)
-        take.land(block)
-    items = tuple(statistics.median(times) for _, times in sorted(taken.items()))
-    following = range(settled + blocks, settled + 2 * blocks)
-    whole = seconds_of(device, partial(take.go_on, following)) / blocks
-    take.stage.finish()
-    return _Times(items, prefill, max(0.0, whole - sum(items)), take.stage.cache_bytes)
+            self._stage.take_latents(block)
 
 
 def _parameter_bytes(denoiser: Denoiser) -> int:

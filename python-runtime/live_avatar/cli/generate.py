@@ -162,7 +162,7 @@ def run(
     finally:
         speed = meter.speed()
         # Of a way that was left for another nothing can be said.
-        if speed is not None and model.pipeline is not None and plan.compute in (None, model.pipeline.plan):
+        if speed is not None and model.kept_to_plan:
             write_speed(plan.speed_key, speed)
     console.end_progress()
     _report(result, job, console)

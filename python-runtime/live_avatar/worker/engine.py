@@ -150,7 +150,7 @@ class Engine:
         result = warm.model.render(job, chosen, wishes, observed, should_stop)
         speed = meter.speed()
         # Of a way that failed in between nothing can be said.
-        if speed is not None and warm.model.pipeline is not None and chosen.compute in (None, warm.model.pipeline.plan):
+        if speed is not None and warm.model.kept_to_plan:
             # The video is done; a forecast for the next one is not worth an error.
             with contextlib.suppress(OSError):
                 write_speed(chosen.speed_key, speed)

@@ -12,16 +12,28 @@ import torch
 
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.distributed.team_pipeline import TeamPipeline
+from live_avatar.distributed.team_plan import TeamPlan
 from live_avatar.distributed.wishes import CutWishes
 from live_avatar.events import BlockEvent, RenderEvent, WarningEvent
 from live_avatar.machine import Machine
 from live_avatar.pipeline import PipelineOptions
+from live_avatar.planner import Plan
+from live_avatar.render import RenderJob
 from live_avatar.warm_model import WarmModel
 from tests.render_material import CHECKPOINT, count, make_job, never, video
 from tests.team_material import followers
 from tests.team_memory_material import ShortLadder, forgetful, steps_down
 
 pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
+
+
+def planned_team(output: Path, wishes: ComputeWishes) -> tuple[WarmModel, RenderJob, Plan, TeamPlan]:
+    """A small render, and how two cards would do it."""
+    model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
+    job = make_job(output, sample_steps=2)
+    plan = model.plan(job, wishes, Machine.detect("cuda:0"))
+    assert plan.team is not None
+    return model, job, plan, plan.team
 
 
 def test_two_planned_cards_make_the_file_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,13 +59,10 @@ def test_a_follower_without_memory_changes_no_picture_on_cards(tmp_path: Path, m
     wishes = ComputeWishes(cut=CutWishes("layers", ranks=2))
     files = []
     for name in ("undisturbed", "forgetful"):
-        model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
-        job = make_job(tmp_path / f"{name}.mp4", sample_steps=2)
-        plan = model.plan(job, wishes, Machine.detect("cuda:0"))
-        assert plan.team is not None
-        assert plan.team.ladder is not None
-        ladder = ShortLadder(plan.team.ladder.take, plan.team.ladder.wishes)
-        plan = replace(plan, team=replace(plan.team, ladder=ladder))
+        model, job, plan, team = planned_team(tmp_path / f"{name}.mp4", wishes)
+        assert team.ladder is not None
+        ladder = ShortLadder(team.ladder.take, team.ladder.wishes)
+        plan = replace(plan, team=replace(team, ladder=ladder))
         if name == "forgetful":
             forgetful(monkeypatch, tmp_path, "3")
         events: list[RenderEvent] = []
@@ -74,10 +83,7 @@ def test_one_card_goes_on_when_the_other_is_lost_that_nobody_asked_for(
     asked, unasked = (ComputeWishes(steps="sequential", cut=cut) for cut in (CutWishes(ranks=2), CutWishes(most=2)))
     files = []
     for name in ("undisturbed", "lost"):
-        model = WarmModel(PipelineOptions(CHECKPOINT, None, "cuda:0", "bf16"))
-        job = make_job(tmp_path / f"{name}.mp4", sample_steps=2)
-        plan = model.plan(job, asked, Machine.detect("cuda:0"))
-        assert plan.team is not None
+        model, job, plan, _ = planned_team(tmp_path / f"{name}.mp4", asked)
         events: list[RenderEvent] = []
 
         def stop(events: list[RenderEvent] = events, lost: bool = name == "lost") -> bool:
