@@ -17,8 +17,8 @@ export const clipInitAddress = (projectId: string, quality: Quality, takeId: str
 /** One finished clip: a media segment that follows `init.mp4`. Times in it count from the take's start. */
 export const clipAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string): string =>
   `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/clips/${String(clip)}/${part(contentHash)}`;
-/** A JPEG of a clip's first frame, 90 pixels high. */
-export const clipThumbnailAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string): string => `${clipAddress(projectId, quality, takeId, clip, contentHash)}/thumbnail`;
+/** A JPEG of a frame of a clip, counted from its first, 90 pixels high. */
+export const clipThumbnailAddress = (projectId: string, quality: Quality, takeId: string, clip: number, contentHash: string, frame = 0): string => `${clipAddress(projectId, quality, takeId, clip, contentHash)}/thumbnail/${String(frame)}`;
 /** A JPEG of the newest block of a take that is being rendered; `frame` makes each address another. Gone when the take is done. */
 export const newestPictureAddress = (projectId: string, quality: Quality, takeId: string, frame: number): string => `/files/${part(projectId)}/takes/${quality}/${part(takeId)}/newest/${String(frame)}`;
 /** The timeline's sound, mixed as the viewer will hear it (AAC in MP4), of the saved `revision`. */

@@ -86,13 +86,13 @@ def test_a_rank_alone_does_what_the_cut_gives_it(cut: Cut) -> None:
 
 def test_the_command_prints_every_row_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
-    flags = ["--device", "cpu", "--ranks", "1,2", "--preset", "tiny", "--blocks", "2", "--cuts", "best,even,layers"]
+    flags = ["--device", "cpu", "--ranks", "1,2", "--preset", "tiny", "--blocks", "2", "--cuts", "best,steps,layers"]
     flags += ["--steps", "2", "--minutes", "0.01", "--size", "64*64"]
     assert command_line(["bench", "--multi", *flags, "--trace", str(tmp_path / "t.svg"), "--json", str(path)]) == 0
     report = json.loads(path.read_text("utf-8"))
     # Two layers on two equal ranks are even by layers too, which is not measured twice.
     measured = [(each["ranks"], each["name"]) for each in report["results"]]
-    assert measured == [(1, "one card"), (2, "best"), (2, "even")]
+    assert measured == [(1, "one card"), (2, "best"), (2, "steps")]
     assert report["loss"]["code"] == "RANK_LOST"
     assert (report["loss"]["named"], report["loss"]["processes_left"]) == (True, 0)
     assert report["loss"]["largest_difference"] == 0

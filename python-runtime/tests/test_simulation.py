@@ -271,7 +271,10 @@ def test_transfers_take_latency_and_bytes_on_the_way_they_go() -> None:
     assert [span.seconds for span in hidden] == pytest.approx([0.01 + 100 / 1000] * STEPS)
     back = [span for span in spans(found, "transfer", 1) if span.block == 1]
     assert [span.seconds for span in back] == pytest.approx([0.01 + 10 / 1000] * STEPS)
-    # The next block begins on the first card while the last layers of this one are done on the second.
+    # The next block begins on the first card while the last layers of this one are done on the second, which takes in
+    # what comes of it only then, or before.
+    assert found.period(0.5) == pytest.approx(4 * (STEP + 0.11 + 0.02) - (STEP / 2 + 0.02))
+    found = run(setting(cut_by_layers(STEPS, [4, 4]), replace(link, beside=True)), Order(1), 4)
     assert found.period(0.5) == pytest.approx(4 * (STEP + 0.11 + 0.02) - (STEP / 2 + 0.11 + 0.02))
     wiring = Wiring.of(8, "nvlink", "10g", hosts=2)
     assert (wiring.link(0, 3), wiring.link(3, 4)) == (LINKS["nvlink"], NETWORKS["10g"])
@@ -280,7 +283,7 @@ def test_transfers_take_latency_and_bytes_on_the_way_they_go() -> None:
 
 
 def test_a_card_does_not_run_ahead_of_places_for_what_it_sends() -> None:
-    slow = Link("slow", 0.0, 100 / 2.0)
+    slow = Link("slow", 0.0, 100 / 2.0, beside=True)
     found = run(setting(cut_by_layers(STEPS, [4, 4]), slow), Order(30, 5), 20, more=True)
     sent = spans(found, "transfer", 0)
     passes = [span for span in spans(found, "pass", 0) if span.block > 2]
@@ -295,7 +298,7 @@ def test_a_card_does_not_run_ahead_of_places_for_what_it_sends() -> None:
 
 
 def test_nothing_is_sent_before_there_is_a_place_where_it_goes() -> None:
-    given = setting(cut_by_layers(STEPS, [1, 7]), Link("", 0.001, math.inf))
+    given = setting(cut_by_layers(STEPS, [1, 7]), Link("", 0.001, math.inf, beside=True))
     found = run(given, Order(30, 7), 20, more=True)
     sent = [span.end for span in spans(found, "transfer", 0)]
     used, made = ([span.end for span in spans(found, "prefill", rank) + spans(found, "pass", rank)] for rank in (1, 0))
@@ -304,6 +307,15 @@ def test_nothing_is_sent_before_there_is_a_place_where_it_goes() -> None:
     assert max(held) == given.buffers
     # Two more wait on its side, then it stops.
     assert max(index - sum(at <= end for at in sent) for index, end in enumerate(sorted(made), 1)) == given.buffers
+
+
+def test_between_cards_the_one_that_wants_a_message_spends_the_time_of_its_transfer() -> None:
+    cut, order = cut_by_layers(STEPS, [4, 4]), Order(30, 5)
+    times = (replace(TIMES, decode=0.0),) * 2
+    for beside, period in ((True, STEPS * STEP / 2), (False, STEPS * (STEP / 2 + 0.1))):
+        link = Link("", 0.0, 100 / 0.1, beside=beside)
+        found = run(setting(cut, link, times=times), order, 40, more=True)
+        assert found.period(0.5) == pytest.approx(period, rel=0.02)
 
 
 @settings(max_examples=40, deadline=None)

@@ -119,6 +119,12 @@ describe("set-up lines", () => {
     expect(states({ machine: null, runtime: null, ffmpeg: null, worker: { status: "starting" }, models: null })).toEqual(["cards checking", "memory checking", "disk checking", "runtime checking", "ffmpeg checking", "engine checking", "model checking"]);
     expect(states({ machine: { ...machine, gpus: [card], gpuSource: { kind: "nvidia-smi" }, disk: { ...machine.disk, freeBytes: 1 } }, worker: { status: "failed", fault: fault("X") }, defaultModelId: "gone" })).toEqual(["cards ok", "memory ok", "disk failed free-disk", "runtime ok", "ffmpeg failed repair-runtime", "engine failed restart-worker", "model failed choose-model"]);
   });
+
+  test("an engine at work is well, whatever it does; one that is silent is told", () => {
+    const engine = (code: string): unknown => setupChecksOf({ ...facts, worker: { status: "busy", doing: say(code, "What it does"), jobId: null } }).find(({ id }) => id === "engine")?.state;
+    expect(engine("CLIP_BLOCK")).toMatchObject({ kind: "ok", said: { code: "CHECK_ENGINE_BUSY" } });
+    expect(engine("WORKER_SILENT_AT")).toMatchObject({ kind: "note", said: { code: "WORKER_SILENT_AT" } });
+  });
 });
 
 describe("helping", () => {

@@ -1,5 +1,6 @@
 import type { Said } from "../../contract/said.schema.ts";
 import { say } from "../common/say.ts";
+import { tellsSilence } from "../common/silence.ts";
 import { bytesText, GIGABYTE } from "../../contract/byte-size.ts";
 import type { Fault } from "../../contract/fault.schema.ts";
 import type { MachineReport, Model, SetupCheck, WorkerState } from "../../contract/machine.schema.ts";
@@ -75,7 +76,7 @@ function engine(worker: WorkerState): State {
     case "ready":
       return { kind: "ok", said: say("CHECK_ENGINE_READY", "The engine is ready, version {version}.", { version: worker.engineVersion }) };
     case "busy":
-      return { kind: "ok", said: worker.doing };
+      return tellsSilence(worker.doing) ? { kind: "note", said: worker.doing } : { kind: "ok", said: say("CHECK_ENGINE_BUSY", "The engine is at work.") };
     case "stopped":
       return { kind: "note", said: say("CHECK_ENGINE_STOPPED", "The engine is not started. It starts by itself when it is needed.") };
     case "restarting":

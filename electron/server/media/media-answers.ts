@@ -69,8 +69,9 @@ export function createMediaAnswers(media: Media, places: MediaPlaces): MediaAnsw
     if (area === "init" && rest.length === 1) return { kind: "file", path: files.initPath, root: folder, contentType: "video/mp4", cache: "forever" };
     if (area !== "clips") return null;
     if (rest.length === 2) return { kind: "file", path: files.clipPath, root: folder, contentType: "video/mp4", cache: "forever" };
-    if (rest.length !== 3 || rest[2] !== "thumbnail") return null;
-    const path = await media.thumbnail(folder, { ...files, contentHash }, signal);
+    const [, , kind, frame = "", ...more] = rest;
+    if (kind !== "thumbnail" || !/^\d{1,4}$/.test(frame) || more.length > 0) return null;
+    const path = await media.thumbnail(folder, { ...files, contentHash }, Number(frame), signal);
     return { kind: "file", path, root: dirname(path), contentType: "image/jpeg", cache: "forever" };
   };
 

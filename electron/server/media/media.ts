@@ -21,8 +21,8 @@ export interface Media extends ExportTools {
   /** Path of a JPEG of a picture. */
   readonly picture: (projectFolder: string, source: PictureSource, height: PictureHeight, signal?: AbortSignal) => Promise<string>;
   readonly peaks: (projectFolder: string, source: PeakSource, level: number, signal?: AbortSignal) => Promise<Peaks>;
-  /** Path of a JPEG of a clip's first picture. */
-  readonly thumbnail: (projectFolder: string, clip: ClipFiles, signal?: AbortSignal) => Promise<string>;
+  /** Path of a JPEG of a frame of a clip. */
+  readonly thumbnail: (projectFolder: string, clip: ClipFiles, frame: number, signal?: AbortSignal) => Promise<string>;
 }
 
 export interface MediaDependencies {
@@ -58,7 +58,7 @@ export function createMedia({ locateFfmpeg, cacheFolder, logger }: MediaDependen
     },
     picture: async (projectFolder, source, height, signal) => cachedPicture({ ffmpeg, work }, source, height, await cacheOf(projectFolder), signal),
     peaks: async (projectFolder, source, level, signal) => findPeaks({ ffmpeg, work, recent, drafted }, source, level, await cacheOf(projectFolder), signal),
-    thumbnail: async (projectFolder, clip, signal) => cachedThumbnail({ ffmpeg, work }, clip, await cacheOf(projectFolder), signal),
+    thumbnail: async (projectFolder, clip, frame, signal) => cachedThumbnail({ ffmpeg, work }, clip, frame, await cacheOf(projectFolder), signal),
   };
   const close = async (): Promise<void> => {
     await Promise.all([work.close(), sounds.close()]);

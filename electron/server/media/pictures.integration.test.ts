@@ -100,16 +100,23 @@ describe("pictures", () => {
 });
 
 describe("thumbnails of clips", () => {
-  test("are the clip's first picture, 90 pixels high", async () => {
+  test("are the clip's picture that is asked for, 90 pixels high", async () => {
     const { media, folder } = studio();
     const take = await renderedTake(folder, { start: 0, frames: 96, width: 192, height: 128 });
-    const path = await media.thumbnail(folder, { initPath: take.initPath, clipPath: take.clips[1]?.path ?? "", contentHash: "../hash" });
+    const clip = { initPath: take.initPath, clipPath: take.clips[1]?.path ?? "", contentHash: "../hash" };
+    const path = await media.thumbnail(folder, clip, 0);
     expect(ffprobe(path).streams).toMatchObject([{ codec_name: "mjpeg", height: 90, width: 136 }]);
     expect(path).toBe(join(folder, "cache", "thumbnails", "___hash.jpg"));
     // Frame 48: its left half is 20 + 5 * 8, its right half 20 + 5 * 1, in the narrow range of video.
     const [, , left, , , right] = look(path);
     expect(Math.abs((left ?? 0) - 60)).toBeLessThanOrEqual(5);
     expect(Math.abs((right ?? 0) - 25)).toBeLessThanOrEqual(5);
+    // Frame 78, which is 38 and 1 times 40.
+    const later = await media.thumbnail(folder, clip, 30);
+    expect(later).toBe(join(folder, "cache", "thumbnails", "___hash-30.jpg"));
+    expect(Math.abs((look(later)[2] ?? 0) - (20 + 5 * 38))).toBeLessThanOrEqual(5);
+    await expect(media.thumbnail(folder, clip, 48)).rejects.toMatchObject({ fault: { code: "CLIP_UNREADABLE" } });
+    expect(readdirSync(join(folder, "cache", "thumbnails"))).toHaveLength(2);
   });
 
   test("a damaged clip is refused in words and leaves nothing", async () => {
@@ -117,7 +124,7 @@ describe("thumbnails of clips", () => {
     const take = await renderedTake(folder, { start: 0, frames: 48 });
     const clipPath = join(folder, "broken.m4s");
     writeFileSync(clipPath, readFileSync(take.clips[0]?.path ?? "").subarray(0, 200));
-    await expect(media.thumbnail(folder, { initPath: take.initPath, clipPath, contentHash: "h" })).rejects.toMatchObject({ fault: { code: "CLIP_UNREADABLE" } });
+    await expect(media.thumbnail(folder, { initPath: take.initPath, clipPath, contentHash: "h" }, 0)).rejects.toMatchObject({ fault: { code: "CLIP_UNREADABLE" } });
     expect(readdirSync(join(folder, "cache", "thumbnails"))).toEqual([]);
   });
 });

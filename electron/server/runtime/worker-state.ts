@@ -1,5 +1,4 @@
-import type { Said } from "../../contract/said.schema.ts";
-import { say } from "../common/say.ts";
+import { silence } from "../common/silence.ts";
 import { assertNever } from "../../contract/assert-never.ts";
 import type { WorkerState } from "../../contract/machine.schema.ts";
 import { isSilent, silentSeconds, type Supervision } from "./supervision.ts";
@@ -13,9 +12,9 @@ export function workerStateOf(state: Supervision): WorkerState {
     case "starting":
       return { status: "starting" };
     case "ready":
-      return isSilent(state) ? { status: "busy", doing: silence(state, null), jobId: null } : { status: "ready", model: state.model, engineVersion: state.engineVersion };
+      return isSilent(state) ? { status: "busy", doing: silence(silentSeconds(state), null), jobId: null } : { status: "ready", model: state.model, engineVersion: state.engineVersion };
     case "busy":
-      return { status: "busy", doing: isSilent(state) ? silence(state, state.doing) : state.doing, jobId: state.jobId };
+      return { status: "busy", doing: isSilent(state) ? silence(silentSeconds(state), state.doing) : state.doing, jobId: state.jobId };
     case "restarting":
       return { status: "restarting", attempt: state.attempt, fault: state.fault };
     case "failed":
@@ -23,9 +22,4 @@ export function workerStateOf(state: Supervision): WorkerState {
     default:
       return assertNever(state);
   }
-}
-
-function silence(state: Supervision, last: Said | null): Said {
-  const seconds = silentSeconds(state);
-  return last === null ? say("WORKER_SILENT", "No sign of life for {seconds} seconds.", { seconds }) : say("WORKER_SILENT_AT", "No sign of life for {seconds} seconds. Last: {doing}", { seconds, doing: last.text });
 }

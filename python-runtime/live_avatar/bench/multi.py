@@ -37,7 +37,7 @@ from live_avatar.distributed.edges import Transport
 from live_avatar.distributed.multi_planner import Fleet, Option
 from live_avatar.distributed.selftest import run_selftest
 from live_avatar.distributed.simulated_order import Order
-from live_avatar.distributed.transfer_model import LINKS, Link, Wiring
+from live_avatar.distributed.transfer_model import LINKS, Wiring
 from live_avatar.errors import UserError
 from live_avatar.fast.card import detect_card, link_rate
 from live_avatar.fast.card_rates import rates_of
@@ -193,8 +193,11 @@ def _wiring(devices: tuple[str, ...]) -> tuple[Wiring, Transport, list[str]]:
     if found.way is None:
         raise RuntimeError("; ".join(found.notes) or "no way between the ranks works")
     found.apply()
-    latency = LINKS["nvlink" if found.way.transport == "card" else "host"].latency
-    measured = {edge: Link(f"{edge[0]} to {edge[1]}", latency, rate, "measured") for edge, rate in found.rates.items()}
+    like = LINKS["nvlink" if found.way.transport == "card" else "host"]
+    measured = {
+        edge: replace(like, name=f"{edge[0]} to {edge[1]}", bandwidth=rate, source="measured")
+        for edge, rate in found.rates.items()
+    }
     some = next(iter(measured.values()), LINKS["host"])
     words = [f"{edge[0]} to {edge[1]}: {rate / _GB:.1f} GB/s" for edge, rate in sorted(found.rates.items())]
     return Wiring(hosts, some, some, measured), found.way.transport, [found.way.words, *words, *found.notes]

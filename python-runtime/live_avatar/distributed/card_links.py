@@ -1,7 +1,7 @@
 """Edges between cards, with NCCL. Nothing here waits for a card; only streams wait for each other.
 
-A receive that waits occupies its card until the message comes. So it is posted only once all own work that the message
-may depend on is queued: no call that stops the host for a while can then stop a message that it waits for itself.
+A transfer that waits for its other end spins on the card, and the passes there are slower for it. So a receive begins
+when its message is wanted and not before: the one that spins is then the rank that has nothing better to do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def prepare_nccl() -> None:
     # The watch ends the team. By itself torch would end this process, which is the worker, without a word.
     os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     os.environ.setdefault("TORCH_NCCL_ENABLE_MONITORING", "0")
-    # A waiting receive spins on as many processors of the card as it has channels; four carry 32 MB in under 1 ms.
+    # A waiting transfer spins on as many processors of the card as it has channels, and each takes memory.
     os.environ.setdefault("NCCL_MAX_P2P_NCHANNELS", "4")
 
 
@@ -57,7 +57,6 @@ class _Place:
 
     buffer: Tensor
     transfer: Any = None
-    free: torch.cuda.Event | None = None
 
 
 class CardSender:
@@ -90,47 +89,29 @@ class CardSender:
 class CardReceiver:
     """The receiving end of an edge between cards."""
 
-    def __init__(self, group: Any, device: torch.device, setting: EdgeSetting) -> None:
+    def __init__(self, group: Any, device: torch.device) -> None:
         self._group = group
         self._device = device
-        self._free = deque(_Place(_empty(0, device)) for _ in range(setting.places))
+        self._free: list[Tensor] = []
         self._expected: deque[ParcelLayout] = deque()
-        self._posted: deque[tuple[_Place, ParcelLayout]] = deque()
-        # Receives are queued behind this stream, which waits for places only, not for the pass under way.
-        self._stream = torch.cuda.Stream(device)
 
     def expect(self, layout: ParcelLayout) -> None:
         """One more message is on its way."""
         self._expected.append(layout)
-        self._post()
 
     def take(self) -> Parcel:
         """The next of the expected messages; the current stream waits for it."""
-        place, layout = self._posted.popleft()
-        place.transfer.wait()
-        place.transfer = None
-        return Parcel(layout.views(place.buffer), lambda: self._release(place))
+        layout = self._expected.popleft()
+        buffer = self._free.pop() if self._free else _empty(0, self._device)
+        if buffer.numel() < layout.bytes:
+            buffer = _empty(layout.bytes, self._device)
+        # It begins after what the current stream was given before: that may still read what is overwritten.
+        self._group.recv([buffer[: layout.bytes]], 0, 0).wait()
+        return Parcel(layout.views(buffer), lambda: self._free.append(buffer))
 
     def close(self) -> None:
         """End the group's communicator."""
         _end(self._group)
-
-    def _release(self, place: _Place) -> None:
-        place.free = torch.cuda.Event()
-        place.free.record(torch.cuda.current_stream(self._device))
-        self._free.append(place)
-        self._post()
-
-    def _post(self) -> None:
-        while self._expected and self._free:
-            layout, place = self._expected.popleft(), self._free.popleft()
-            with torch.cuda.stream(self._stream):
-                if place.free is not None:
-                    self._stream.wait_event(place.free)
-                if place.buffer.numel() < layout.bytes:
-                    place.buffer = _empty(layout.bytes, self._device)
-                place.transfer = self._group.recv([place.buffer[: layout.bytes]], 0, 0)
-            self._posted.append((place, layout))
 
 
 def _empty(size: int, device: torch.device) -> Tensor:

@@ -18,7 +18,7 @@ from live_avatar.distributed.stores import named_part
 _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 20.0
 Transport = Literal["card", "host"]
-# Small messages may wait for their turn; of the large ones one is worked on while the next arrives.
+# Small messages may wait for their turn; of the large ones one is on its way while the next is made.
 _PLACES = {"conditions": 4, "latents": 4, "hidden": 2}
 
 
@@ -56,7 +56,7 @@ def open_edges(
             if near == 0:
                 sending[edge] = CardSender(group, device, setting)
             else:
-                receiving[edge] = CardReceiver(group, device, setting)
+                receiving[edge] = CardReceiver(group, device)
         else:
             from live_avatar.distributed.host_links import HostReceiver, HostSender, host_group
 

@@ -1,7 +1,8 @@
 """The ways between two ranks: each directed, with messages that come out in the order they went in.
 
-Every edge has a group of its own, so that no transfer waits for another pair's. Sends and receives have places of their
-own: the next message arrives while the last one is worked on, and a pass may write over what it sent.
+Every edge has a group of its own, so that no transfer waits for another pair's. What is sent is copied to a place of
+its own, so that a pass may write over it; through host memory a message has one where it arrives, too, and may come
+while the last one is worked on.
 """
 
 from __future__ import annotations

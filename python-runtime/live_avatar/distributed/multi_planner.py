@@ -6,8 +6,7 @@ decoder's turn on the lead, the encoder, the beginning.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from live_avatar.compute_plan import ComputePlan
@@ -35,7 +34,7 @@ _KINDS: tuple[CutKind, ...] = ("layers", "balanced", "steps")
 _NAMES: dict[CutKind, str] = {"layers": "by layers", "steps": "by steps", "balanced": "by steps, balanced"}
 _LEAST_BLOCKS = 40
 # Speeds that differ by less are alike.
-_ALIKE = 0.01
+_ALIKE = 0.015
 # Of orders: a simulated take ends somewhere between two landings, which tells up to so much too much of those in which
 # pictures come in bunches.
 _ALIKE_ORDERS = 0.025
@@ -146,8 +145,7 @@ def plan_fleet(
                     options.append(found)
         if options or (single is not None and single[1].chosen.standing <= standing):
             break
-    options.sort(key=lambda option: _rank_of(option, wishes))
-    return MultiPlan(fleet, tuple(options), tuple(refused.items()), single)
+    return MultiPlan(fleet, tuple(_best_first(options, wishes)), tuple(refused.items()), single)
 
 
 def single_option(take: Take, fleet: Fleet, wishes: Wishes) -> Option | None:
@@ -205,12 +203,24 @@ def simulated(setting: Setting, steps: int, order: Order) -> Simulation:
     return simulate(setting, acts_of(blocks, steps, order, anchor=len(setting.windows), more=True))
 
 
-def _rank_of(option: Option, wishes: Wishes) -> tuple[float, ...]:
-    """The better, the smaller. Of equally fast ways fewer cards, then less copying, where a model errs most."""
-    seconds = BLOCK_FRAMES / option.run.frames_per_second
-    cost = seconds + (option.run.first_frame if wishes.live else 0.0)
-    copied = sum(rank.times.copies * sum(rank.role.items) for rank in option.ranks)
-    return (option.standing, round(math.log(cost) / _ALIKE), option.cut.ranks, copied, option.run.first_frame)
+def _best_first(options: Sequence[Option], wishes: Wishes) -> list[Option]:
+    """Of ways as fast as the fastest: fewer cards, then less copying, where a model errs most, then less memory.
+
+    All have the same numbers.
+    """
+
+    def cost(option: Option) -> float:
+        return BLOCK_FRAMES / option.run.frames_per_second + (option.run.first_frame if wishes.live else 0.0)
+
+    enough = min(map(cost, options), default=0.0) * (1 + _ALIKE)
+
+    def rank(option: Option) -> tuple[float, ...]:
+        slower = 0.0 if cost(option) <= enough else cost(option)
+        copied = sum(rank.times.copies * sum(rank.role.items) for rank in option.ranks)
+        held = max(rank.memory.peak for rank in option.ranks)
+        return (slower, option.cut.ranks, copied, held, option.run.first_frame)
+
+    return sorted(options, key=rank)
 
 
 def _best_single(take: Take, fleet: Fleet, wishes: Wishes) -> tuple[int, CardPlan] | None:

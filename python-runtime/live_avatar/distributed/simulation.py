@@ -1,8 +1,9 @@
 """One take on several ranks as a discrete-event model: who does what when, and what comes of it. No torch.
 
 The order of items is the engine's own (:mod:`live_avatar.flights`), so is the cut (:mod:`live_avatar.distributed.cut`),
-and so are the rules: every rank does the items in one order, a transfer waits for a free buffer on either side, the
-lead decodes beside its items or between them, and it issues no further while two blocks of frames wait for the encoder.
+and so are the rules: every rank does the items in one order, a transfer waits for a free buffer on either side or for
+the rank that wants it, the lead decodes beside its items or between them, and it issues no further while two blocks of
+frames wait for the encoder.
 Host time of commands is not modelled: they run ahead of the cards.
 """
 
@@ -195,12 +196,13 @@ class _Take:
         """A transfer, or nothing if both are one rank."""
         if source == target:
             return ready
-        way = self._way(source, target, cargo)
+        way, link = self._way(source, target, cargo), self._setting.wiring.link(source, target)
         # Latents are small, and what comes of them waits somewhere else until it is wanted.
-        full = cargo == "hidden" and len(way.taken) == self._setting.buffers
-        seconds = self._setting.wiring.link(source, target).seconds(size)
+        wanted = cargo == "hidden" and not link.beside
+        full = cargo == "hidden" and link.beside and len(way.taken) == self._setting.buffers
+        lane, place = self._lanes[target] if wanted else way.lane, way.taken[0] if full else None
         what = Span(source, "transfer", block, None, 0.0, 0.0, target)
-        task = self._events.add(way.lane, seconds, what, [ready, way.taken[0] if full else None, self._gate])
+        task = self._events.add(lane, link.seconds(size), what, [ready, place, self._gate])
         way.sent.append(task)
         self._way_of[task] = way
         return task

@@ -136,7 +136,6 @@ class Stage:
             self._done()
         after, last = self.holder(item.step + 1), self.cut.steps[item.step][-1].rank
         if after == self.rank and last != self.rank:
-            # Only now: everything this message depends on is queued here.
             edge = Edge(last, self.rank, "latents")
             self._ends.receiving[edge].expect(self._latents_layout)
             self._coming.setdefault(edge, deque()).append(item.block)

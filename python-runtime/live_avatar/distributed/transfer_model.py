@@ -17,26 +17,30 @@ class Link:
         name: for people.
         latency: seconds before the first byte; bandwidth: bytes a second.
         source: where the figures come from.
+        beside: a message arrives beside the target's work, before it is wanted there; otherwise the target takes it in
+            when it wants it (:mod:`live_avatar.distributed.card_links`).
     """
 
     name: str
     latency: float
     bandwidth: float
     source: str = "guessed"
+    beside: bool = False
 
     def seconds(self, size: float) -> float:
         """Time of one transfer of ``size`` bytes."""
         return self.latency + size / self.bandwidth
 
 
-# One direction of one edge. Only copies between host and card are measured (54.5 GB/s on PCIe 5): a way between cards
-# over PCIe is taken to be as fast, one through host memory to be two such copies one after the other. The others are
-# what is usually reached of the peak. The benchmark of several cards measures them all.
+# One direction of one edge. Measured: two H200, on whose NVLink four channels of NCCL carry 65 GB/s (33 on another
+# host), and copies between host and card (54.5 GB/s on PCIe 5). A way between cards over PCIe is taken to be as fast as
+# these, one through host memory to be two of them one after the other. The others are what is usually reached of the
+# peak. The benchmark of several cards measures them all.
 LINKS: dict[str, Link] = {
-    "nvlink": Link("NVLink", 20 * _MICRO, 300 * _GIGA),
+    "nvlink": Link("NVLink", 20 * _MICRO, 65 * _GIGA, "measured"),
     "pcie5": Link("PCIe 5, card to card", 30 * _MICRO, 45 * _GIGA),
     "pcie4": Link("PCIe 4, card to card", 30 * _MICRO, 22 * _GIGA),
-    "host": Link("host memory", 200 * _MICRO, 12 * _GIGA),
+    "host": Link("host memory", 200 * _MICRO, 12 * _GIGA, beside=True),
 }
 NETWORKS: dict[str, Link] = {
     "infiniband": Link("InfiniBand, 400 Gbit/s", 30 * _MICRO, 40 * _GIGA),

@@ -1,7 +1,8 @@
 """How fast cards are, for choosing between plans. No torch.
 
-The only card measured is the H200. Of others the vendor's peak rates are known; what share of a peak this engine
-reaches is taken from the H200. Plans are compared on one card, so it is the proportions that matter.
+The H200 is what rates were measured on. Of others the vendor's peak rates are known; what share of a peak this engine
+reaches is taken from the H200 (an H100 was then 4 to 6 % faster than planned). Plans are compared on one card, so it is
+the proportions that matter.
 """
 
 from __future__ import annotations

@@ -36,9 +36,10 @@ class _ValidConv(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """[B, T, channels_in] -> [B, T', channels_out] float32."""
-        weight, bias = self.conv.weight.float(), self.conv.bias
-        bias = None if bias is None else bias.float()
-        return functional.conv1d(states.transpose(1, 2), weight, bias, stride=self.conv.stride).transpose(1, 2)
+        bias = None if self.conv.bias is None else self.conv.bias.float()
+        # As one product of a few rows: twice as fast as a convolution of so few columns.
+        windows = states.unfold(1, *self.conv.kernel_size, *self.conv.stride)
+        return functional.linear(windows.flatten(2), self.conv.weight.float().flatten(1), bias)
 
 
 class _AudioConvolutions(nn.Module):
@@ -63,9 +64,11 @@ class _AudioConvolutions(nn.Module):
         """[actors, T, A] -> local [actors, T', tokens + 1, D] and global [actors, T', 1, D], float32."""
         actors = features.shape[0]
         split = self.conv1_local(features).unflatten(-1, (self.tokens, -1)).transpose(1, 2).flatten(0, 1)
-        local = self._deepen(split).unflatten(0, (actors, self.tokens)).transpose(1, 2)
+        # All through the other layers at once, whose weights are widened for it each time.
+        deep = self._deepen(torch.cat([split, self.conv1_global(features)]))
+        local = deep[:-actors].unflatten(0, (actors, self.tokens)).transpose(1, 2)
         padding = self.padding_tokens.float().expand(actors, local.shape[1], 1, -1)
-        whole: Tensor = self.final_linear(self._deepen(self.conv1_global(features)))
+        whole: Tensor = self.final_linear(deep[-actors:])
         return torch.cat([local, padding], dim=2), whole.unsqueeze(2)
 
 

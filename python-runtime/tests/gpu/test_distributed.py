@@ -6,7 +6,7 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
@@ -24,16 +24,17 @@ from live_avatar.distributed.team import Formation, Team
 from live_avatar.errors import UserError
 from live_avatar.numerics import repeatable
 from live_avatar.session import Session
+from tests.gpu.two_cards import TWO_CARDS, let_one_stand_for_both, two_cards
 from tests.team_material import GOLDEN, LAYERS, STEPS, load_lead, pictures, single_session, team_session
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card")
-two_cards = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
 BLOCKS = 9
 
 
 @pytest.fixture(autouse=True)
-def as_renders_do() -> Iterator[None]:
+def as_renders_do(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Followers always compute so; the lead is to."""
+    let_one_stand_for_both(monkeypatch)
     with repeatable(torch.device("cuda")):
         yield
 
@@ -52,11 +53,11 @@ CUTS = {
 }
 
 
-def models(plan: ComputePlan, devices: list[str]) -> tuple[RankModel, ...]:
+def models(plan: ComputePlan, devices: Sequence[str]) -> tuple[RankModel, ...]:
     return tuple(RankModel(GOLDEN / "ckpt", None, device, plan) for device in devices)
 
 
-def open_team(cut: Cut, plan: ComputePlan, devices: list[str], transport: Transport) -> tuple[Team, Denoiser]:
+def open_team(cut: Cut, plan: ComputePlan, devices: Sequence[str], transport: Transport) -> tuple[Team, Denoiser]:
     formation = Formation(cut, models(plan, devices), transport)
     team = Team(formation, HereGathering())
     try:
@@ -93,7 +94,7 @@ def alone(plan: ComputePlan) -> list[Tensor]:
 @two_cards
 def test_two_cards_make_the_pictures_of_one(plan: str, cut: str) -> None:
     wanted = alone(PLANS[plan])
-    team, denoiser = open_team(CUTS[cut], PLANS[plan], ["cuda:0", "cuda:1"], "card")
+    team, denoiser = open_team(CUTS[cut], PLANS[plan], TWO_CARDS, "card")
     try:
         for _ in range(2):  # the second take replays graphs of the first
             found = pictures(team_session(team, denoiser), BLOCKS)
@@ -119,7 +120,7 @@ def test_two_ranks_on_one_card_through_host_memory(plan: str) -> None:
 def test_a_lost_card_rank_is_named_and_the_lead_lives_on(by: signal.Signals, code: str) -> None:
     """The communicators are broken off, so that the lead's own card is free for the next team."""
     plan = PLANS["flat"]
-    team, denoiser = open_team(CUTS["by layers"], plan, ["cuda:0", "cuda:1"], "card")
+    team, denoiser = open_team(CUTS["by layers"], plan, TWO_CARDS, "card")
     session = team_session(team, denoiser)
     pictures(session, 2)
     processes = team.crew.processes()
@@ -131,7 +132,7 @@ def test_a_lost_card_rank_is_named_and_the_lead_lives_on(by: signal.Signals, cod
     assert not any(map(psutil.pid_exists, processes))
     team.close()
     del session, denoiser
-    team, denoiser = open_team(CUTS["by layers"], plan, ["cuda:0", "cuda:1"], "card")
+    team, denoiser = open_team(CUTS["by layers"], plan, TWO_CARDS, "card")
     try:
         wanted = alone(plan)
         found = pictures(team_session(team, denoiser), BLOCKS)
@@ -142,7 +143,7 @@ def test_a_lost_card_rank_is_named_and_the_lead_lives_on(by: signal.Signals, cod
 
 @two_cards
 def test_the_selftest_of_two_cards() -> None:
-    found = run_selftest(["cuda:0", "cuda:1"])
+    found = run_selftest(TWO_CARDS)
     assert found.way is not None
     assert found.way.transport == "card"
     assert min(found.rates.values()) > 1e9
@@ -155,7 +156,7 @@ def test_a_rank_out_of_memory_says_so() -> None:
         tuple(
             dataclasses.replace(model, memory_limit=limit)
             # Barely more than CUDA itself takes.
-            for model, limit in zip(models(PLANS["plain"], ["cuda:0", "cuda:1"]), (None, 900_000_000), strict=True)
+            for model, limit in zip(models(PLANS["plain"], TWO_CARDS), (None, 900_000_000), strict=True)
         ),
         "card",
     )

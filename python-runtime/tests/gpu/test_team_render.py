@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from live_avatar.compute_wishes import ComputeWishes
 from live_avatar.distributed.team_pipeline import TeamPipeline
@@ -20,11 +19,17 @@ from live_avatar.pipeline import PipelineOptions
 from live_avatar.planner import Plan
 from live_avatar.render import RenderJob
 from live_avatar.warm_model import WarmModel
+from tests.gpu.two_cards import let_one_stand_for_both, two_cards
 from tests.render_material import CHECKPOINT, count, make_job, never, video
 from tests.team_material import followers
 from tests.team_memory_material import ShortLadder, forgetful, steps_down
 
-pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two cards")
+pytestmark = two_cards
+
+
+@pytest.fixture(autouse=True)
+def cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_one_stand_for_both(monkeypatch)
 
 
 def planned_team(output: Path, wishes: ComputeWishes) -> tuple[WarmModel, RenderJob, Plan, TeamPlan]:

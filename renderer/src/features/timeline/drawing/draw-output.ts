@@ -2,6 +2,7 @@ import { clipThumbnailAddress } from "../../../../../electron/contract/addresses
 import type { Cell, CellRun, CellState } from "../../../../../electron/contract/document/output-lane.ts";
 import type { Quality } from "../../../../../electron/contract/document/project-document.schema.ts";
 import { xOfFrame } from "../../../editor/scale.ts";
+import { FIRST_PICTURE, filmstrip } from "../geometry/filmstrip.ts";
 import { drawAbove, drawGrid } from "./draw-grid.ts";
 import { drawInvitation, hatch } from "./draw-segments.ts";
 import type { Palette } from "./palette.ts";
@@ -129,8 +130,8 @@ function drawFailure(context: CanvasRenderingContext2D, palette: Palette, left: 
 }
 
 /**
- * A filmstrip: pictures stand at every n-th cell, n a power of two, so that they do not overlap, keep their places while
- * scrolling, and seldom change while zooming.
+ * A filmstrip. Cells with room for a picture are filled with some of their own. Where they are narrower, the first picture of every
+ * n-th cell is shown, n a power of two, so that they do not overlap, keep their places while scrolling, and seldom change while zooming.
  */
 function drawThumbnails(context: CanvasRenderingContext2D, scene: Scene, projectId: string, quality: Quality, width: number, height: number): void {
   const { scale } = scene;
@@ -143,13 +144,20 @@ function drawThumbnails(context: CanvasRenderingContext2D, scene: Scene, project
   for (const cell of cellsInSight(scene, width, every)) {
     const { contentHash } = cell.state;
     if (cell.clip % every !== 0 || contentHash === null) continue;
-    const picture = scene.pictures.get(clipThumbnailAddress(projectId, quality, cell.takeId, cell.clip, contentHash));
-    if (picture === null) continue;
+    const pictureAt = (frame: number): ImageBitmap | null => scene.pictures.get(clipThumbnailAddress(projectId, quality, cell.takeId, cell.clip, contentHash, frame));
+    const first = pictureAt(0);
+    if (first === null) continue;
     const left = xOfFrame(scale, cell.startFrame);
-    const room = Math.min(Math.max(cell.frames * scale.pixelsPerFrame, every * slot), end - left) - 1;
-    const wanted = (picture.width / picture.height) * pictureHeight;
-    const shown = Math.min(room, wanted);
-    context.drawImage(picture, 0, 0, picture.width * (shown / wanted), picture.height, left, INSET, shown, pictureHeight);
+    // Of several cells the picture may be cut off only where the last of them ends.
+    const room = Math.min(every === 1 ? cell.frames * scale.pixelsPerFrame : every * slot, end - left) - 1;
+    const wanted = (first.width / first.height) * pictureHeight;
+    for (const { offset, frame } of every > 1 ? [FIRST_PICTURE] : filmstrip(room, wanted, cell.frames)) {
+      if (left + offset > width || left + offset + wanted < 0) continue;
+      // Until its own is there.
+      const picture = frame === 0 ? first : (pictureAt(frame) ?? first);
+      const shown = Math.min(room - offset, wanted);
+      context.drawImage(picture, 0, 0, picture.width * (shown / wanted), picture.height, left + offset, INSET, shown, pictureHeight);
+    }
   }
 }
 
