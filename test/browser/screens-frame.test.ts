@@ -51,6 +51,24 @@ describe("commands", () => {
     await page.getByRole("combobox").waitFor();
   });
 
+  test("are heard from the moment that the studio is on screen", async ({ openPage, studio }) => {
+    const client = await connectTo(await studio.newLink());
+    onTestFinished(client.close);
+    const { projectId } = await client.rpc.projects.create({ name: "Quick hands", example: null });
+    const page = await openPage();
+    // Sooner than any hand: in the same turn in which the studio's bar comes onto the page.
+    await page.evaluate(() => {
+      const watch = new MutationObserver(() => {
+        if (document.querySelector('[role="toolbar"][aria-label="Project"]') === null) return;
+        watch.disconnect();
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, cancelable: true, key: "Enter", code: "Enter", ctrlKey: true, shiftKey: true }));
+      });
+      watch.observe(document.body, { childList: true, subtree: true });
+    });
+    await page.goto(`${studio.origin}/#/studio/${projectId}`);
+    await page.getByRole("dialog", { name: "Render" }).waitFor();
+  });
+
   test("take new keys in the settings, which another window follows at once", async ({ openPage, studio }) => {
     const page = await openPage();
     const other = await openPage();

@@ -6,6 +6,8 @@ import { repositoryRoot } from "../../build/setup/paths.mjs";
 import { type PageOptions, type WatchedPage, openWatchedPage, startBrowser } from "./browser.ts";
 import { startStudio } from "./studio.ts";
 
+/** Letters of a page that say where a failed test stood. */
+const MOST_WORDS = 2_000;
 const PICTURES = join(repositoryRoot, "output", "test-failures");
 
 /**
@@ -14,7 +16,7 @@ const PICTURES = join(repositoryRoot, "output", "test-failures");
  * - `studio`: one server for all tests of the file; it must end cleanly and leave no process. A test that harms its server starts its own with `startStudio`.
  * - `browser`: one Chromium for the file.
  * - `openPage`: opens the studio in a new context. When the test ends, an error in the page's console fails it, and a failed
- *   test leaves a picture of each page in `output/test-failures/`.
+ *   test leaves a picture of each page in `output/test-failures/` and its words in the log, which is all that a build machine keeps.
  */
 export const test = base
   .extend("studio", { scope: "file" }, async ({}, { onCleanup }) => {
@@ -49,5 +51,7 @@ async function takePictures(testName: string, opened: readonly WatchedPage[]): P
   for (const [index, { page }] of opened.entries()) {
     // A page that crashed cannot be pictured; the test has already failed for a better reason.
     await page.screenshot({ path: join(PICTURES, `${name}-${String(index + 1)}.png`), timeout: 5_000 }).catch(() => undefined);
+    const words = await page.locator("body").innerText({ timeout: 5_000 }).catch(() => "");
+    console.error(`Page ${String(index + 1)} of "${testName}" at ${new URL(page.url()).hash} says:\n${words.slice(0, MOST_WORDS)}`);
   }
 }

@@ -2,7 +2,6 @@ import { useEffect, useState } from "react";
 import { useStore } from "zustand";
 import { actionRegistry } from "./actions.ts";
 import type { ActionDefinition } from "./definition.ts";
-import { loadStudioActions } from "./sources.ts";
 
 /** The actions of every screen, also of those that are not open, for lists of shortcuts. */
 export function useAllActions(): readonly ActionDefinition[] {
@@ -10,7 +9,7 @@ export function useAllActions(): readonly ActionDefinition[] {
   const [studio, setStudio] = useState<readonly ActionDefinition[]>([]);
   useEffect(() => {
     let gone = false;
-    void loadStudioActions().then((actions) => {
+    void import("./studio-actions.ts").then(({ studioActions: actions }) => {
       if (!gone) setStudio(actions);
     });
     return () => {

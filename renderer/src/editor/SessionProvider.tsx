@@ -1,4 +1,4 @@
-import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useLayoutEffect, useState } from "react";
 import type { Fault } from "../../../electron/contract/fault.schema.ts";
 import { shell } from "../app/shell.ts";
 import { faultOf } from "../rpc/client.ts";
@@ -44,7 +44,8 @@ export function useOpening(projectId: string): Opening {
 
 /** Gives an open session to everything below, and to the commands of menus and keys. */
 export function SessionProvider({ session, children }: { readonly session: EditorSession; readonly children: ReactNode }) {
-  useEffect(() => {
+  // Before the browser shows the studio: keys act on what is seen.
+  useLayoutEffect(() => {
     currentSession.setState({ session });
     return () => {
       if (currentSession.getState().session === session) currentSession.setState({ session: null });

@@ -1,7 +1,7 @@
-import { useEffect } from "react";
+import { useLayoutEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { actionRegistry } from "../../actions/actions.ts";
-import { loadStudioActions } from "../../actions/sources.ts";
+import { studioActions } from "../../actions/studio-actions.ts";
 import { navigate } from "../../app/navigation.ts";
 import type { EditorSession } from "../../editor/editor-session.ts";
 import { SessionProvider, useOpening } from "../../editor/SessionProvider.tsx";
@@ -73,14 +73,10 @@ function Frame({ session }: { readonly session: EditorSession }) {
   );
 }
 
-/** The studio's commands are there while a project is open. */
+/** The studio's commands are there while a project is open: from its first picture on, so before the browser shows it. */
 function useStudioActions(session: EditorSession): void {
-  useEffect(() => {
-    let remove: (() => void) | null = null;
-    let gone = false;
-    void loadStudioActions().then((actions) => {
-      if (!gone) remove = actionRegistry.add(actions);
-    });
+  useLayoutEffect(() => {
+    const remove = actionRegistry.add(studioActions);
     // What a command may do depends on the document and the selection. Once a frame is enough for a menu.
     let frame = 0;
     const stop = session.editor.store.subscribe(() => {
@@ -91,10 +87,9 @@ function useStudioActions(session: EditorSession): void {
       });
     });
     return () => {
-      gone = true;
       cancelAnimationFrame(frame);
       stop();
-      remove?.();
+      remove();
     };
   }, [session]);
 }
