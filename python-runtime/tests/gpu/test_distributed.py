@@ -1,4 +1,4 @@
-"""Several ranks on cards: two cards with NCCL, and two ranks on one card through host memory."""
+"""Several ranks on cards: two to four with NCCL, and two on one card through host memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from live_avatar.compute_plan import ComputePlan
 from live_avatar.denoiser import Denoiser
-from live_avatar.distributed.cut import Cut, cut_balanced, cut_by_layers, cut_by_steps, whole
+from live_avatar.distributed.cut import Cut, cut_balanced, whole
 from live_avatar.distributed.edges import Transport
 from live_avatar.distributed.gathering import HereGathering
 from live_avatar.distributed.orders import RankModel
@@ -24,17 +24,18 @@ from live_avatar.distributed.team import Formation, Team
 from live_avatar.errors import UserError
 from live_avatar.numerics import repeatable
 from live_avatar.session import Session
-from tests.gpu.two_cards import TWO_CARDS, let_one_stand_for_both, two_cards
-from tests.team_material import GOLDEN, LAYERS, STEPS, load_lead, pictures, single_session, team_session
+from tests.gpu.rank_cards import cards_of, let_one_stand_for_all, needs_cards
+from tests.team_material import CUTS, GOLDEN, LAYERS, STEPS, kept, load_lead, pictures, single_session, team_session
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card")
 BLOCKS = 9
+SAVED_AFTER = 5
 
 
 @pytest.fixture(autouse=True)
 def as_renders_do(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Followers always compute so; the lead is to."""
-    let_one_stand_for_both(monkeypatch)
+    let_one_stand_for_all(monkeypatch)
     with repeatable(torch.device("cuda")):
         yield
 
@@ -45,12 +46,7 @@ PLANS = {
     "flat, e4m3": ComputePlan("flat", "float8", "float32", "float8"),
     "flat, without graphs": ComputePlan("flat", "bfloat16", "float32", graphs=False),
 }
-CUTS = {
-    "by layers": cut_by_layers(STEPS, [3, 3]),
-    "by steps": cut_by_steps(LAYERS, [1, 1]),
-    "balanced": cut_balanced(STEPS, LAYERS, [5, 7]),
-    "the lead decodes only": cut_by_layers(STEPS, [0, LAYERS]),
-}
+CUTS_OF_CARDS = CUTS | {"2 by steps, balanced": cut_balanced(STEPS, LAYERS, [5, 7])}
 
 
 def models(plan: ComputePlan, devices: Sequence[str]) -> tuple[RankModel, ...]:
@@ -89,17 +85,21 @@ def alone(plan: ComputePlan) -> list[Tensor]:
     return pictures(single_session(load_lead(whole(STEPS, LAYERS), models(plan, ["cuda:0"])[0])), BLOCKS)
 
 
-@pytest.mark.parametrize("cut", CUTS)
+def same(found: list[Tensor], wanted: list[Tensor]) -> bool:
+    return all(torch.equal(left.cpu(), right.cpu()) for left, right in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs_cards(cut.ranks)) for name, cut in CUTS_OF_CARDS.items()]
+)
 @pytest.mark.parametrize("plan", PLANS)
-@two_cards
-def test_two_cards_make_the_pictures_of_one(plan: str, cut: str) -> None:
+def test_cards_make_the_pictures_of_one(plan: str, name: str) -> None:
     wanted = alone(PLANS[plan])
-    team, denoiser = open_team(CUTS[cut], PLANS[plan], TWO_CARDS, "card")
+    cut = CUTS_OF_CARDS[name]
+    team, denoiser = open_team(cut, PLANS[plan], cards_of(cut.ranks), "card")
     try:
         for _ in range(2):  # the second take replays graphs of the first
-            found = pictures(team_session(team, denoiser), BLOCKS)
-            for left, right in zip(found, wanted, strict=True):
-                assert torch.equal(left.cpu(), right.cpu())
+            assert same(pictures(team_session(team, denoiser), BLOCKS), wanted)
     finally:
         team.close()
 
@@ -107,20 +107,19 @@ def test_two_cards_make_the_pictures_of_one(plan: str, cut: str) -> None:
 @pytest.mark.parametrize("plan", ["plain", "flat"])
 def test_two_ranks_on_one_card_through_host_memory(plan: str) -> None:
     wanted = alone(PLANS[plan])
-    team, denoiser = open_team(CUTS["by layers"], PLANS[plan], ["cuda:0", "cuda:0"], "host")
+    team, denoiser = open_team(CUTS["2 by layers"], PLANS[plan], ["cuda:0", "cuda:0"], "host")
     try:
-        found = pictures(team_session(team, denoiser), BLOCKS)
-        assert all(torch.equal(left.cpu(), right.cpu()) for left, right in zip(found, wanted, strict=True))
+        assert same(pictures(team_session(team, denoiser), BLOCKS), wanted)
     finally:
         team.close()
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGKILL, "RANK_LOST"), (signal.SIGSTOP, "RANK_HUNG")])
-@two_cards
+@needs_cards(2)
 def test_a_lost_card_rank_is_named_and_the_lead_lives_on(by: signal.Signals, code: str) -> None:
     """The communicators are broken off, so that the lead's own card is free for the next team."""
     plan = PLANS["flat"]
-    team, denoiser = open_team(CUTS["by layers"], plan, TWO_CARDS, "card")
+    team, denoiser = open_team(CUTS["2 by layers"], plan, cards_of(2), "card")
     session = team_session(team, denoiser)
     pictures(session, 2)
     processes = team.crew.processes()
@@ -132,31 +131,56 @@ def test_a_lost_card_rank_is_named_and_the_lead_lives_on(by: signal.Signals, cod
     assert not any(map(psutil.pid_exists, processes))
     team.close()
     del session, denoiser
-    team, denoiser = open_team(CUTS["by layers"], plan, TWO_CARDS, "card")
+    team, denoiser = open_team(CUTS["2 by layers"], plan, cards_of(2), "card")
     try:
         wanted = alone(plan)
-        found = pictures(team_session(team, denoiser), BLOCKS)
-        assert all(torch.equal(left.cpu(), right.cpu()) for left, right in zip(found, wanted, strict=True))
+        assert same(pictures(team_session(team, denoiser), BLOCKS), wanted)
     finally:
         team.close()
 
 
-@two_cards
-def test_the_selftest_of_two_cards() -> None:
-    found = run_selftest(TWO_CARDS)
+@needs_cards(4)
+def test_three_cards_go_on_from_what_four_saved_before_one_was_lost() -> None:
+    plan = PLANS["flat"]
+    wanted = alone(plan)
+    team, denoiser = open_team(CUTS["4 by steps, balanced"], plan, cards_of(4), "card")
+    session = team_session(team, denoiser)
+    assert same(pictures(session, SAVED_AFTER), wanted[:SAVED_AFTER])
+    state = kept(session.save())
+    processes = team.crew.processes()
+    os.kill(processes[1], signal.SIGKILL)
+    with pytest.raises(UserError) as caught:
+        until_failure(team, session)
+    assert caught.value.code == "RANK_LOST"
+    assert "Rank 2 " in caught.value.what
+    assert not any(map(psutil.pid_exists, processes))
+    team.close()
+    del session, denoiser
+    team, denoiser = open_team(CUTS["3 by layers, uneven"], plan, cards_of(3), "card")
+    try:
+        session = team_session(team, denoiser)
+        session.restore(state)
+        assert same(pictures(session, BLOCKS - SAVED_AFTER), wanted[SAVED_AFTER:])
+    finally:
+        team.close()
+
+
+@pytest.mark.parametrize("ranks", [pytest.param(ranks, marks=needs_cards(ranks)) for ranks in (2, 4)])
+def test_the_selftest_of_cards(ranks: int) -> None:
+    found = run_selftest(cards_of(ranks))
     assert found.way is not None
     assert found.way.transport == "card"
     assert min(found.rates.values()) > 1e9
 
 
-@two_cards
+@needs_cards(2)
 def test_a_rank_out_of_memory_says_so() -> None:
     formation = Formation(
-        CUTS["by layers"],
+        CUTS["2 by layers"],
         tuple(
             dataclasses.replace(model, memory_limit=limit)
             # Barely more than CUDA itself takes.
-            for model, limit in zip(models(PLANS["plain"], TWO_CARDS), (None, 900_000_000), strict=True)
+            for model, limit in zip(models(PLANS["plain"], cards_of(2)), (None, 900_000_000), strict=True)
         ),
         "card",
     )

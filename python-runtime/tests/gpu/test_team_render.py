@@ -19,17 +19,17 @@ from live_avatar.pipeline import PipelineOptions
 from live_avatar.planner import Plan
 from live_avatar.render import RenderJob
 from live_avatar.warm_model import WarmModel
-from tests.gpu.two_cards import let_one_stand_for_both, two_cards
+from tests.gpu.rank_cards import let_one_stand_for_all, needs_cards
 from tests.render_material import CHECKPOINT, count, make_job, never, video
 from tests.team_material import followers
 from tests.team_memory_material import ShortLadder, forgetful, steps_down
 
-pytestmark = two_cards
+pytestmark = needs_cards(2)
 
 
 @pytest.fixture(autouse=True)
 def cards(monkeypatch: pytest.MonkeyPatch) -> None:
-    let_one_stand_for_both(monkeypatch)
+    let_one_stand_for_all(monkeypatch)
 
 
 def planned_team(output: Path, wishes: ComputeWishes) -> tuple[WarmModel, RenderJob, Plan, TeamPlan]:
