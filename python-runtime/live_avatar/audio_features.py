@@ -183,6 +183,8 @@ class AudioFeatureExtractor:
             ) from error
         load_strict(model, open_weights(weights).renamed(_model_name), dtype=dtype, device=device)
         model.requires_grad_(False)
+        if dtype != torch.float32 and torch.device(device).type == "cpu":
+            _widen(model.encoder.pos_conv_embed.conv, dtype)
         return cls(model.eval(), do_normalize, dtype, torch.device(device))
 
     @property
@@ -225,6 +227,17 @@ class AudioFeatureExtractor:
         count = feature_frames(states.shape[2])
         resampled = torch.nn.functional.interpolate(states, size=count, mode="linear", align_corners=True)
         return resampled.transpose(1, 2).to("cpu", torch.float32).contiguous()
+
+
+def _widen(convolution: Any, dtype: torch.dtype) -> None:
+    """Let a convolution compute in float32 between neighbours in ``dtype``.
+
+    With AMX, oneDNN gets long bfloat16 kernels of 2 to 14 channels a group wholly wrong (torch 2.13; those of 16 and
+    more, as the published model has, are right). One convolution costs too little to ask which processor it is.
+    """
+    convolution.float()
+    convolution.register_forward_pre_hook(lambda module, given: tuple(each.float() for each in given))
+    convolution.register_forward_hook(lambda module, given, found: found.to(dtype))
 
 
 def _minimum_samples(kernels: Sequence[int], strides: Sequence[int]) -> int:

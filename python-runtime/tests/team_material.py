@@ -139,7 +139,7 @@ def kept(saved: SavedSession) -> SavedSession:
 
 def _whole(sliced: SlicedTensor) -> Tensor:
     with closing(sliced.slices()) as slices:
-        return torch.cat([part.reshape(-1) for part in slices]).view(sliced.shape)
+        return torch.cat([part.reshape(-1).cpu() for part in slices]).view(sliced.shape)
 
 
 def followers() -> list[psutil.Process]:

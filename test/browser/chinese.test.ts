@@ -53,6 +53,21 @@ async function englishOn(page: Page, screen: string): Promise<string[]> {
   return words.filter((word) => ENGLISH.has(word) || /[a-z]{2,}[ ,]+[a-z]{2,}[ ,]+[a-z]{2,}|\d (?!kHz)[a-z]{3,}/i.test(word)).map((word) => `${screen}: ${word}`);
 }
 
+/** What the page's next alert says when it comes, before anything replaces it. */
+const firstAlert = async (page: Page): Promise<string> =>
+  page.evaluate(
+    () =>
+      new Promise<string>((resolve) => {
+        const watch = new MutationObserver(() => {
+          const text = document.querySelector("[role=alert]")?.textContent ?? "";
+          if (text === "") return;
+          watch.disconnect();
+          resolve(text);
+        });
+        watch.observe(document.body, { childList: true, subtree: true });
+      }),
+  );
+
 const CHINESE = { locale: "zh-CN" } as const;
 
 describe("a browser that asks for Chinese", () => {
@@ -69,8 +84,11 @@ describe("a browser that asks for Chinese", () => {
     await look("home", page.getByRole("heading", { level: 1 }));
     await show("new");
     await look("new video", page.getByRole("textbox", { name: "提示词" }));
+    const firstSaid = firstAlert(page);
     await page.locator("input[type=file]").first().setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
     await look("new video, not a picture", page.getByRole("alert"));
+    // Not in English first, even for a moment.
+    expect(await firstSaid).toBe(await page.getByRole("alert").textContent());
     await show(`new/${video.projectId}`);
     // The checks of picture, voice and prompt.
     await expect.poll(() => page.locator("main ul li").count(), { timeout: 60_000 }).toBeGreaterThan(8);

@@ -6,5 +6,5 @@ import { faultSentence } from "../i18n/server-texts.ts";
 
 /** For acts without a place of their own on the page, such as a menu's. The whole text is one click away. */
 export function showFaultToast(fault: Fault): void {
-  void faultSentence(fault).then((sentence) => showToast(sentence, { label: i18next.t("app.details"), run: () => shownFault.setState({ fault }) }));
+  showToast(faultSentence(fault), { label: i18next.t("app.details"), run: () => shownFault.setState({ fault }) });
 }

@@ -2,6 +2,7 @@ import i18next from "i18next";
 import { useMemo } from "react";
 import { initReactI18next, useTranslation } from "react-i18next";
 import { createFormats, type Formats } from "./formats.ts";
+import { SERVER_TEXTS } from "./server-texts.ts";
 
 export type Language = "en" | "zh";
 export type LanguageChoice = Language | "system";
@@ -19,9 +20,12 @@ export function resolveLanguage(choice: LanguageChoice, preferred: readonly stri
   return "en";
 }
 
-/** Each language is a file of its own: a page loads the one it shows. */
+/** A page loads the texts of the language it shows: its own, and those for what the server says. */
 async function textsOf(language: Language) {
-  return (language === "zh" ? await import("./zh/index.ts") : await import("./en/index.ts")).default;
+  const [page, server] = await (language === "zh"
+    ? Promise.all([import("./zh/index.ts"), import("./server-texts/zh.json")])
+    : Promise.all([import("./en/index.ts"), import("./server-texts/en.json")]));
+  return { translation: page.default, [SERVER_TEXTS]: server.default };
 }
 
 export async function startTranslation(): Promise<void> {
@@ -30,7 +34,7 @@ export async function startTranslation(): Promise<void> {
   await i18next.use(initReactI18next).init({
     lng: language,
     fallbackLng: false,
-    resources: { [language]: { translation: await textsOf(language) } },
+    resources: { [language]: await textsOf(language) },
     // React escapes what it shows.
     interpolation: { escapeValue: false },
     returnNull: false,
@@ -47,7 +51,9 @@ export async function changeLanguage(choice: LanguageChoice): Promise<void> {
   wanted = language;
   if (choice === "system") localStorage.removeItem(REMEMBERED);
   else localStorage.setItem(REMEMBERED, choice);
-  if (!i18next.hasResourceBundle(language, "translation")) i18next.addResourceBundle(language, "translation", await textsOf(language));
+  if (!i18next.hasResourceBundle(language, "translation")) {
+    for (const [name, texts] of Object.entries(await textsOf(language))) i18next.addResourceBundle(language, name, texts);
+  }
   if (wanted !== language || i18next.language === language) return;
   await i18next.changeLanguage(language);
   document.documentElement.lang = language;

@@ -1,8 +1,5 @@
 import i18next from "i18next";
-import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { useStore } from "zustand";
-import { createStore } from "zustand/vanilla";
 import type { Fault, Finding } from "../../../electron/contract/fault.schema.ts";
 import type { Said } from "../../../electron/contract/said.schema.ts";
 
@@ -23,24 +20,12 @@ export interface FaultText {
   readonly hint: string;
 }
 
-const NOTHING: ServerTexts = { faults: {}, findings: {}, said: {} };
-/** By language, as far as loaded. */
-const loaded = createStore<Readonly<Record<string, ServerTexts>>>(() => ({}));
+/** The namespace of these texts; they come with those of the page, so that nothing is said in English first. */
+export const SERVER_TEXTS = "server";
 
-async function load(language: string): Promise<ServerTexts> {
-  const known = loaded.getState()[language];
-  if (known !== undefined) return known;
-  const texts: ServerTexts = (language === "zh" ? await import("./server-texts/zh.json") : await import("./server-texts/en.json")).default;
-  loaded.setState({ [language]: texts });
-  return texts;
-}
+const textsIn = (language: string) => i18next.getResourceBundle(language, SERVER_TEXTS) as ServerTexts;
 
-function useServerTexts(): ServerTexts {
-  const { i18n } = useTranslation();
-  const known = useStore(loaded, (all) => all[i18n.language]);
-  useEffect(() => void load(i18n.language), [i18n.language]);
-  return known ?? NOTHING;
-}
+const useServerTexts = (): ServerTexts => textsIn(useTranslation().i18n.language);
 
 /** A fault made in the page has only a code; its sentences are ordinary texts under `faults`. */
 function pageText(code: string): FaultText | null {
@@ -61,8 +46,8 @@ export function faultText(fault: Fault, texts: ServerTexts): FaultText {
 }
 
 /** What happened, as one sentence. */
-export async function faultSentence(fault: Fault): Promise<string> {
-  return faultText(fault, await load(i18next.language)).what;
+export function faultSentence(fault: Fault): string {
+  return faultText(fault, textsIn(i18next.language)).what;
 }
 
 export function useFaultText(fault: Fault): FaultText {
