@@ -150,6 +150,7 @@ describe("recordings", () => {
 describe("anything else", () => {
   test.each([
     ["text.mp3", "Dear diary, today …\n".repeat(100), "AUDIO_UNREADABLE"],
+    ["text.PNG", "Dear diary, today …\n".repeat(100), "IMAGE_UNREADABLE"],
     ["page.wav", "<!doctype html><html></html>", "MEDIA_KIND_UNKNOWN"],
     ["list.mp3", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nsecret.wav\n#EXT-X-ENDLIST\n", "MEDIA_KIND_UNKNOWN"],
     ["list.wav", "ffconcat version 1.0\nfile secret.wav\n", "MEDIA_KIND_UNKNOWN"],

@@ -21,6 +21,8 @@ const HIGHEST_RATE = 768_000;
 const MOST_CHANNELS = 64;
 /** Enough for the chunks before the samples of a WAV file, but for odd ones. */
 const START_BYTES = 65_536;
+/** Nothing in such a file says what it is to be, so its name does. */
+const PICTURE_NAME = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic)$/i;
 /** A smaller difference is encoder delay or rounding in the header, not a file that was cut off. */
 const MISSING_SECONDS = 0.1;
 
@@ -118,6 +120,7 @@ async function probeSound(ffmpeg: Ffmpeg, path: string, name: string, start: Buf
 
 function soundFault(failure: FfmpegFailure, name: string): FaultError {
   if (/matches no streams/i.test(failure.messages)) return audioFault("AUDIO_NO_STREAM", `"${name}" has no sound in it.`, "It can be read, but holds pictures or data only.", "Choose a recording, or a video with sound.");
+  if (PICTURE_NAME.test(name)) return pictureUnreadable(name, "Its content is not that of a picture.");
   return audioFault("AUDIO_UNREADABLE", `"${name}" cannot be read.`, `It is neither a picture nor a recording that is known here, or it is damaged. ffmpeg says: ${failure.reason.replaceAll(/[/\\]\S*[/\\]/g, "")}.`, "Give a portrait as JPEG, PNG or WebP, and a voice as WAV, MP3, FLAC, M4A or OGG.");
 }
 
