@@ -70,6 +70,36 @@ describe("nothing is lost", { timeout: 300_000 }, () => {
     await second.stop();
   });
 
+  test("when what was never opened is opened while the server is away: it opens, and the edits are kept", async ({ openPage }) => {
+    const first = await startStudio();
+    onTestFinished(first.clean);
+    const client = await connectTo(await first.newLink());
+    const video = await makeSmallVideo(client, "Away", 2);
+    const page = await openPage({ link: first.link, expectedErrors: [/WebSocket|ERR_CONNECTION|Failed to load/] });
+    await showStudio(page, video.projectId);
+    await page.waitForLoadState("networkidle");
+    await first.kill();
+    client.close();
+    await page.getByText("The connection to the studio is lost.", { exact: false }).waitFor();
+    await mark(page, 20, "meanwhile");
+
+    const dialog = page.getByRole("dialog");
+    for (const open of [() => page.keyboard.press("Control+k"), () => page.getByRole("button", { name: "Export", exact: true }).click()]) {
+      await open();
+      await dialog.waitFor();
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+    }
+
+    const second = await startStudio({ dataFolder: first.dataFolder, arguments: ["--server-port", new URL(first.origin).port] });
+    onTestFinished(second.clean);
+    await saved(page).waitFor();
+    const again = await connectTo(second.link);
+    onTestFinished(again.close);
+    expect(await markersOf(again, video)).toEqual(["meanwhile"]);
+    await second.stop();
+  });
+
   test("when the worker is killed while it renders", async ({ openPage, studio }) => {
     const client = await connectTo(await studio.newLink());
     onTestFinished(client.close);

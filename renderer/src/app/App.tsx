@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, type ComponentType } from "react";
+import { Suspense, useEffect, type ComponentType } from "react";
 import { useTranslation } from "react-i18next";
 import { actionRegistry } from "../actions/actions.ts";
 import { listenForShortcuts } from "../actions/keyboard.ts";
@@ -12,18 +12,19 @@ import { AppDialogs } from "./AppDialogs.tsx";
 import { ScreenCrash } from "./Crash.tsx";
 import { ErrorBoundary } from "./ErrorBoundary.tsx";
 import { followInfo } from "./info.ts";
+import { fetchParts, lazyPart } from "./lazy-part.ts";
 import { useRoute } from "./navigation.ts";
 import { useApplySettings } from "./preferences.ts";
 import type { Route } from "./routes.ts";
 import { StatusBars } from "./StatusBars.tsx";
 import { useShell } from "./use-shell.ts";
 
-const Home = lazy(() => import("../features/home/Home.tsx"));
-const NewVideo = lazy(() => import("../features/new-video/NewVideo.tsx"));
-const Studio = lazy(() => import("../features/studio/Studio.tsx"));
-const Queue = lazy(() => import("../features/queue/Queue.tsx"));
-const Setup = lazy(() => import("../features/setup/Setup.tsx"));
-const Settings = lazy(() => import("../features/settings/Settings.tsx"));
+const Home = lazyPart(() => import("../features/home/Home.tsx"));
+const NewVideo = lazyPart(() => import("../features/new-video/NewVideo.tsx"));
+const Studio = lazyPart(() => import("../features/studio/Studio.tsx"));
+const Queue = lazyPart(() => import("../features/queue/Queue.tsx"));
+const Setup = lazyPart(() => import("../features/setup/Setup.tsx"));
+const Settings = lazyPart(() => import("../features/settings/Settings.tsx"));
 
 /** The page's frame: what every screen has around it. */
 export function App() {
@@ -32,6 +33,8 @@ export function App() {
     const stops = [actionRegistry.add(actions), listenForShortcuts(), followInfo(), keepFilesOut()];
     return () => stops.forEach((stop) => stop());
   }, []);
+  // Its own, so that they come after the parts of the screen that is shown.
+  useEffect(() => void fetchParts(), []);
   const route = useRoute();
   return (
     <TooltipProvider>

@@ -1,17 +1,17 @@
-import { lazy, Suspense, type ComponentType } from "react";
+import type { ComponentType } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { Dialog } from "../ui/Dialog.tsx";
 import { FaultNote } from "../ui/FaultNote.tsx";
 import { About } from "./About.tsx";
-import { Crash } from "./Crash.tsx";
 import { closeDialog, openDialog, shownFault, type AppDialog } from "./dialogs.ts";
-import { ErrorBoundary } from "./ErrorBoundary.tsx";
+import { GuardedDialog } from "./GuardedDialog.tsx";
+import { lazyPart } from "./lazy-part.ts";
 
-const Palette = lazy(() => import("../features/palette/Palette.tsx"));
-const ShortcutSheet = lazy(() => import("../features/help/ShortcutSheet.tsx"));
-const Diagnostics = lazy(() => import("../features/help/Diagnostics.tsx"));
-const ProjectsDialog = lazy(() => import("../features/home/ProjectsDialog.tsx"));
+const Palette = lazyPart(() => import("../features/palette/Palette.tsx"));
+const ShortcutSheet = lazyPart(() => import("../features/help/ShortcutSheet.tsx"));
+const Diagnostics = lazyPart(() => import("../features/help/Diagnostics.tsx"));
+const ProjectsDialog = lazyPart(() => import("../features/home/ProjectsDialog.tsx"));
 
 export interface AppDialogProps {
   readonly onClose: () => void;
@@ -21,21 +21,15 @@ const DIALOGS: Readonly<Record<AppDialog, ComponentType<AppDialogProps>>> = { pa
 
 /** The dialogs of `dialogs.ts`, loaded when they are opened. */
 export function AppDialogs() {
-  const { t } = useTranslation();
   const dialog = useStore(openDialog, (state) => state.dialog);
   const Shown = dialog === null ? null : DIALOGS[dialog];
   return (
     <>
-      <ErrorBoundary
-        key={dialog}
-        fallback={(error) => (
-          <Dialog open onClose={closeDialog} title={t("app.details")}>
-            <Crash error={error} />
-          </Dialog>
-        )}
-      >
-        <Suspense fallback={null}>{Shown !== null && <Shown onClose={closeDialog} />}</Suspense>
-      </ErrorBoundary>
+      {Shown !== null && (
+        <GuardedDialog key={dialog} onClose={closeDialog}>
+          <Shown onClose={closeDialog} />
+        </GuardedDialog>
+      )}
       <FaultDialog />
     </>
   );

@@ -1,9 +1,10 @@
 import { Clapperboard, Redo2, Share, Undo2 } from "lucide-react";
 import { Popover } from "radix-ui";
-import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import { shortcutOfAction } from "../../actions/actions.ts";
+import { GuardedDialog } from "../../app/GuardedDialog.tsx";
+import { lazyPart } from "../../app/lazy-part.ts";
 import { useEditor, type EditorSession } from "../../editor/editor-session.ts";
 import { useFormats } from "../../i18n/index.ts";
 import { Badge } from "../../ui/Badge.tsx";
@@ -18,7 +19,7 @@ import { studioDialogs } from "./studio-dialogs.ts";
 import styles from "./Studio.module.css";
 import { useStepName } from "./step-name.ts";
 
-const ExportDialog = lazy(async () => ({ default: (await import("../exporting/ExportDialog.tsx")).ExportDialog }));
+const ExportDialog = lazyPart(async () => ({ default: (await import("../exporting/ExportDialog.tsx")).ExportDialog }));
 
 /** Name, undo and redo, preview or final, render and export. */
 export function StudioBar({ session }: { readonly session: EditorSession }) {
@@ -60,7 +61,11 @@ export function StudioBar({ session }: { readonly session: EditorSession }) {
       <Button icon={<Share />} onClick={() => exportDialog.setState({ open: true })}>
         {t("studio.export")}
       </Button>
-      <Suspense fallback={null}>{exporting && <ExportDialog />}</Suspense>
+      {exporting && (
+        <GuardedDialog onClose={() => exportDialog.setState({ open: false })}>
+          <ExportDialog />
+        </GuardedDialog>
+      )}
     </div>
   );
 }
