@@ -144,6 +144,27 @@ describe("nothing is lost", { timeout: 300_000 }, () => {
     expect(await field.inputValue()).toBe("She laughs at the rain");
   });
 
+  test("when the studio is left while edits wait for the server: they are sent all the same, and going back shows them", async ({ openPage, studio }) => {
+    const client = await connectTo(await studio.newLink());
+    onTestFinished(client.close);
+    const video = await makeSmallVideo(client, "Left", 2);
+    const page = await openPage();
+    const line = await holdableLine(page);
+    await showStudio(page, video.projectId);
+    line.hold();
+    await mark(page, 10, "sent");
+    await mark(page, 20, "waits");
+    await page.getByRole("link", { name: "Queue" }).click();
+    await page.getByRole("heading", { name: "Queue" }).waitFor();
+    await page.goBack();
+    await page.getByRole("button", { name: "Undo: Rename marker" }).waitFor();
+    await page.goForward();
+    await page.getByRole("heading", { name: "Queue" }).waitFor();
+    expect(await markersOf(client, video)).toEqual([]);
+    line.release();
+    await expect.poll(() => markersOf(client, video)).toEqual(["sent", "waits"]);
+  });
+
   test("when two windows change one project without hearing of each other", async ({ openPage, studio }) => {
     const client = await connectTo(await studio.newLink());
     onTestFinished(client.close);

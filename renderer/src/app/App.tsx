@@ -2,6 +2,7 @@ import { Suspense, useEffect, type ComponentType } from "react";
 import { useTranslation } from "react-i18next";
 import { actionRegistry } from "../actions/actions.ts";
 import { listenForShortcuts } from "../actions/keyboard.ts";
+import { waitsForServer } from "../editor/left-sessions.ts";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Toasts } from "../ui/Toasts.tsx";
 import { TooltipProvider } from "../ui/Tooltip.tsx";
@@ -16,6 +17,7 @@ import { fetchParts, lazyPart } from "./lazy-part.ts";
 import { useRoute } from "./navigation.ts";
 import { useApplySettings } from "./preferences.ts";
 import type { Route } from "./routes.ts";
+import { shell } from "./shell.ts";
 import { StatusBars } from "./StatusBars.tsx";
 import { useShell } from "./use-shell.ts";
 
@@ -30,7 +32,7 @@ const Settings = lazyPart(() => import("../features/settings/Settings.tsx"));
 export function App() {
   useApplySettings();
   useEffect(() => {
-    const stops = [actionRegistry.add(actions), listenForShortcuts(), followInfo(), keepFilesOut()];
+    const stops = [actionRegistry.add(actions), listenForShortcuts(), followInfo(), keepFilesOut(), askBeforeLeaving()];
     return () => stops.forEach((stop) => stop());
   }, []);
   // Its own, so that they come after the parts of the screen that is shown.
@@ -93,6 +95,15 @@ function Loading() {
       <span className="visually-hidden">{t("app.loading")}</span>
     </div>
   );
+}
+
+/** A browser asks before it leaves a page whose last edits the server does not have yet. The desktop program has its own way to end. */
+function askBeforeLeaving(): () => void {
+  const ask = (event: BeforeUnloadEvent) => {
+    if (shell === null && waitsForServer()) event.preventDefault();
+  };
+  window.addEventListener("beforeunload", ask);
+  return () => window.removeEventListener("beforeunload", ask);
 }
 
 /** A file dropped where nothing takes it would replace the page with the file. */

@@ -1,9 +1,9 @@
 import { createContext, type ReactNode, useContext, useEffect, useLayoutEffect, useState } from "react";
 import type { Fault } from "../../../electron/contract/fault.schema.ts";
-import { shell } from "../app/shell.ts";
 import { faultOf } from "../rpc/client.ts";
 import { currentSession, type EditorSession } from "./editor-session.ts";
 import { openSession } from "./open-session.ts";
+import { leaveSession } from "./left-sessions.ts";
 
 const SessionContext = createContext<EditorSession | null>(null);
 
@@ -24,7 +24,7 @@ export function useOpening(projectId: string): Opening {
     let session: EditorSession | null = null;
     openSession(projectId, abort.signal).then(
       (result) => {
-        if (abort.signal.aborted) result.dispose();
+        if (abort.signal.aborted) leaveSession(result);
         else {
           session = result;
           setOpened({ projectId, opening: { kind: "open", session: result } });
@@ -36,7 +36,7 @@ export function useOpening(projectId: string): Opening {
     );
     return () => {
       abort.abort();
-      session?.dispose();
+      if (session !== null) leaveSession(session);
     };
   }, [projectId]);
   return opened?.projectId === projectId ? opened.opening : { kind: "opening" };
@@ -51,18 +51,5 @@ export function SessionProvider({ session, children }: { readonly session: Edito
       if (currentSession.getState().session === session) currentSession.setState({ session: null });
     };
   }, [session]);
-  useLeaveGuard(session);
   return <SessionContext.Provider value={session}>{children}</SessionContext.Provider>;
-}
-
-/** A browser asks before it leaves a page whose last edits the server does not have yet. The desktop program has its own way to end. */
-function useLeaveGuard({ editor }: EditorSession): void {
-  useEffect(() => {
-    if (shell !== null) return;
-    const ask = (event: BeforeUnloadEvent) => {
-      if (editor.store.getState().saving.kind !== "saved") event.preventDefault();
-    };
-    window.addEventListener("beforeunload", ask);
-    return () => window.removeEventListener("beforeunload", ask);
-  }, [editor]);
 }

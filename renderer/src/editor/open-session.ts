@@ -5,21 +5,24 @@ import type { SharedStream } from "../rpc/stream.ts";
 import { createSession, type EditorSession } from "./editor-session.ts";
 import { followJobDocuments } from "./job-documents.ts";
 import { newId } from "./new-id.ts";
+import { addSession, returnToSession } from "./left-sessions.ts";
 import type { ProjectStorage, SaveOutcome } from "./project-saver.ts";
 
 /** Pause between attempts while the connection is there but the server does not answer. */
 const RETRY_MILLISECONDS = 1_000;
 
 /**
- * Opens a project and keeps it in step with the server until `signal` aborts or the session is disposed.
+ * Opens a project, as it was left if edits still wait for the server, and keeps it in step with the server until the session ends.
+ * @param signal no longer waits for the server to open it
  * @throws a typed error of the contract, or a failed connection: `faultOf` makes it readable.
  */
 export async function openSession(projectId: string, signal: AbortSignal): Promise<EditorSession> {
+  const leftBefore = returnToSession(projectId);
+  if (leftBefore !== null) return leftBefore;
   const opened = await client.projects.open({ kind: "id", projectId }, { signal });
   const windowId = newId();
   const session = createSession(projectId, opened, storageOf(projectId, windowId));
   const ended = new AbortController();
-  signal.addEventListener("abort", () => ended.abort(), { once: true });
   void watchProject(session, projectId, windowId, ended.signal);
   const { server } = session.editor;
   const followDocuments = followJobDocuments(async (jobId) => (await client.jobs.document({ jobId })).document, server.jobDocuments);
@@ -27,7 +30,7 @@ export async function openSession(projectId: string, signal: AbortSignal): Promi
     server.jobs(list);
     followDocuments(list.filter((job) => job.projectId === projectId));
   });
-  return {
+  const whole: EditorSession = {
     ...session,
     dispose: () => {
       ended.abort();
@@ -35,6 +38,8 @@ export async function openSession(projectId: string, signal: AbortSignal): Promi
       session.dispose();
     },
   };
+  addSession(whole);
+  return whole;
 }
 
 function storageOf(projectId: string, windowId: string): ProjectStorage {

@@ -3,6 +3,7 @@ import type { Fault } from "../../../../electron/contract/fault.schema.ts";
 import { navigate } from "../../app/navigation.ts";
 import type { EditorSession } from "../../editor/editor-session.ts";
 import { openSession } from "../../editor/open-session.ts";
+import { endSession, leaveSession } from "../../editor/left-sessions.ts";
 import { client, faultOf } from "../../rpc/client.ts";
 import { isEmpty } from "./draft.ts";
 import { createProject } from "./new-project.ts";
@@ -46,7 +47,7 @@ export function useDraft(projectId: string | null): DraftProject {
     openSession(projectId, abort.signal).then(
       (session) => {
         if (abort.signal.aborted) {
-          session.dispose();
+          leaveSession(session);
           return;
         }
         setFault(null);
@@ -68,9 +69,13 @@ export function useDraft(projectId: string | null): DraftProject {
       holder.current = null;
       if (last === null) return;
       const empty = madeHere.current === last.projectId && isEmpty(last.session.editor.store.getState().history.present);
-      letGo(last);
+      if (!empty) {
+        letGo(last);
+        return;
+      }
+      endSession(last.session);
       // It does not matter when this fails: an empty project then stays in the list.
-      if (empty) client.projects.remove({ projectId: last.projectId }).catch(() => undefined);
+      client.projects.remove({ projectId: last.projectId }).catch(() => undefined);
     },
     [],
   );
@@ -99,5 +104,5 @@ export function useDraft(projectId: string | null): DraftProject {
 
 function letGo({ session, abort }: Held): void {
   abort.abort();
-  session.dispose();
+  leaveSession(session);
 }
