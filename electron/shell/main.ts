@@ -89,11 +89,12 @@ async function run(): Promise<void> {
     window.focus();
   };
 
-  let activity: ShellActivity = { runningJobs: 0, progress: null, words: texts };
+  let activity: ShellActivity = { runningJobs: 0, unsavedEdits: false, progress: null, words: texts };
   const guard = createQuitGuard({
-    runningJobs: async () => {
+    busy: async () => {
+      if (activity.unsavedEdits) return true;
       const answer = await server.ask({ kind: "busy" });
-      return answer.kind === "busy" ? answer.runningJobs : 0;
+      return answer.kind === "busy" && answer.runningJobs > 0;
     },
     ask: async () => {
       const { words } = activity;

@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { type QuitAnswer, createQuitGuard, quitQuestion } from "./quit-guard.ts";
 
 /** A guard whose question is answered by hand. */
-function guarded(runningJobs: () => Promise<number>) {
+function guarded(busy: () => Promise<boolean>) {
   const calls: string[] = [];
   const questions: ((answer: QuitAnswer) => void)[] = [];
   const guard = createQuitGuard({
-    runningJobs,
+    busy,
     ask: () => {
       calls.push("ask");
       return new Promise((resolve) => questions.push(resolve));
@@ -18,9 +18,9 @@ function guarded(runningJobs: () => Promise<number>) {
   return { guard, calls, questions, settle };
 }
 
-test("nothing runs, or the server does not answer: it ends without a question", async () => {
-  for (const running of [() => Promise.resolve(0), () => Promise.reject(new Error("gone"))]) {
-    const { guard, calls, settle } = guarded(running);
+test("nothing would be lost, or the server does not answer: it ends without a question", async () => {
+  for (const busy of [() => Promise.resolve(false), () => Promise.reject(new Error("gone"))]) {
+    const { guard, calls, settle } = guarded(busy);
     guard.request();
     await settle();
     expect(calls).toEqual(["end"]);
@@ -28,7 +28,7 @@ test("nothing runs, or the server does not answer: it ends without a question", 
 });
 
 test("something runs: each answer does what it says, and only an end is final", async () => {
-  const { guard, calls, questions, settle } = guarded(() => Promise.resolve(2));
+  const { guard, calls, questions, settle } = guarded(() => Promise.resolve(true));
   for (const answer of ["cancel", "keep-running", "stop-and-quit"] as const) {
     guard.request();
     await settle();
@@ -41,7 +41,7 @@ test("something runs: each answer does what it says, and only an end is final", 
 });
 
 test("asking twice shows one question", async () => {
-  const { guard, calls, settle } = guarded(() => Promise.resolve(1));
+  const { guard, calls, settle } = guarded(() => Promise.resolve(true));
   guard.request();
   guard.request();
   await settle();
@@ -50,7 +50,7 @@ test("asking twice shows one question", async () => {
 });
 
 test("a signal ends it while the question stands, once", async () => {
-  const { guard, calls, questions, settle } = guarded(() => Promise.resolve(1));
+  const { guard, calls, questions, settle } = guarded(() => Promise.resolve(true));
   guard.request();
   await settle();
   guard.now();

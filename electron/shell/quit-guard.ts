@@ -1,26 +1,26 @@
 import type { ShellWords } from "../contract/shell.ts";
 
-/** What the user wants when something still runs. */
+/** What the user wants when something still runs or is not saved. */
 export type QuitAnswer = "keep-running" | "stop-and-quit" | "cancel";
 
 export interface QuitGuardPorts {
-  /** How much runs. A server that does not answer runs nothing. */
-  readonly runningJobs: () => Promise<number>;
+  /** Whether the end would cost something. A server that does not answer runs nothing. */
+  readonly busy: () => Promise<boolean>;
   readonly ask: () => Promise<QuitAnswer>;
   readonly hideToTray: () => void;
   /** Ends the server, with a deadline of its own, then this process. */
   readonly end: () => Promise<void>;
 }
 
-/** All ways out of the program lead through here, so that a render is never lost to a slip. */
+/** All ways out of the program lead through here, so that neither a render nor an edit is lost to a slip. */
 export interface QuitGuard {
-  /** A request of the user; asks when something runs. */
+  /** A request of the user; asks when something runs or is not saved. */
   readonly request: () => void;
   /** The system or a signal wants the program gone; nobody could answer a question. */
   readonly now: () => void;
 }
 
-export function createQuitGuard({ runningJobs, ask, hideToTray, end }: QuitGuardPorts): QuitGuard {
+export function createQuitGuard({ busy, ask, hideToTray, end }: QuitGuardPorts): QuitGuard {
   let state: "open" | "asking" | "ending" = "open";
   const now = (): void => {
     if (state === "ending") return;
@@ -28,7 +28,7 @@ export function createQuitGuard({ runningJobs, ask, hideToTray, end }: QuitGuard
     void end();
   };
   const decide = async (): Promise<void> => {
-    const answer = (await runningJobs().catch(() => 0)) === 0 ? "stop-and-quit" : await ask();
+    const answer = (await busy().catch(() => false)) ? await ask() : "stop-and-quit";
     // A signal may have come while the question stood.
     if (state !== "asking") return;
     state = "open";

@@ -47,6 +47,7 @@ export const menusSchema: z.ZodType<readonly ShellMenu[]> = z
 
 export const activitySchema: z.ZodType<ShellActivity> = z.strictObject({
   runningJobs: z.int().min(0),
+  unsavedEdits: z.boolean(),
   progress: z.number().min(0).max(1).nullable(),
   words: z.strictObject({ quitQuestion: text, quitDetail: text, keepRunning: text, stopAndQuit: text, cancel: text, open: text, quit: text }),
 });

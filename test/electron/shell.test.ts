@@ -85,7 +85,7 @@ describe("with a stand-in for the server", () => {
         ["setMenu", Array.from({ length: 1_000 }, () => ({ label: "x", role: null, items: [] }))],
         ["chooseFiles", { kind: "../../etc", title: "x", filters: [], multiple: false, folder: false }],
         ["chooseTarget", { kind: "video", title: "x", suggestedName: "../x.mp4", filters: [] }],
-        ["setActivity", { runningJobs: -1, progress: 7, words: {} }],
+        ["setActivity", { runningJobs: -1, unsavedEdits: false, progress: 7, words: {} }],
         ["notify", null],
         ["reveal", 7],
       ];
@@ -219,7 +219,7 @@ describe("with a stand-in for the server", () => {
   test("something runs: cancel stays, background hides the window, stop ends everything", async () => {
     const running = await start({ standIn: "busy" });
     const page = await running.page();
-    await page.evaluate((words) => window.avatarShell?.setActivity({ runningJobs: 1, progress: 0.5, words }), WORDS);
+    await page.evaluate((words) => window.avatarShell?.setActivity({ runningJobs: 1, unsavedEdits: false, progress: 0.5, words }), WORDS);
 
     let count = await answerDialogs(running, 2);
     await quit(running);
@@ -235,6 +235,20 @@ describe("with a stand-in for the server", () => {
     await running.startAgain([]);
     await expect.poll(() => isVisible(running)).toBe(true);
 
+    await answerDialogs(running, 1);
+    await quit(running);
+    expect(await running.ended).toBe(0);
+    await expectNoProcess(running);
+  });
+
+  test("edits are not saved: it asks too, and quits without them only when told so", async () => {
+    const running = await start({ standIn: "idle" });
+    const page = await running.page();
+    await page.evaluate((words) => window.avatarShell?.setActivity({ runningJobs: 0, unsavedEdits: true, progress: null, words }), WORDS);
+    const count = await answerDialogs(running, 2);
+    await quit(running);
+    await expect.poll(count).toBe(1);
+    expect(await isVisible(running)).toBe(true);
     await answerDialogs(running, 1);
     await quit(running);
     expect(await running.ended).toBe(0);

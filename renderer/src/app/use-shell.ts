@@ -3,8 +3,10 @@ import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useStore } from "zustand";
 import type { Job } from "../../../electron/contract/jobs.schema.ts";
+import type { ShellWords } from "../../../electron/contract/shell.ts";
 import { actionContext, actionRegistry, runAction } from "../actions/actions.ts";
 import { shellMenus } from "../actions/menu-model.ts";
+import { unsavedWork } from "../editor/left-sessions.ts";
 import { isActive, shareOf } from "../features/queue/job-facts.ts";
 import { useLatest } from "../rpc/stream.ts";
 import { jobs } from "../rpc/streams.ts";
@@ -38,9 +40,10 @@ export function useShell(): void {
 
   const running = list?.filter((job) => isActive(job.state)) ?? [];
   const progress = running[0] === undefined ? null : shareOf(running[0].state);
+  const { waiting: unsavedEdits } = useStore(unsavedWork);
   useEffect(() => {
-    void shell?.setActivity({ runningJobs: running.length, progress, words: shellWords(t) });
-  }, [running.length, progress, t]);
+    void shell?.setActivity({ runningJobs: running.length, unsavedEdits, progress, words: shellWords(t, unsavedEdits) });
+  }, [running.length, unsavedEdits, progress, t]);
 
   const before = useRef<ReadonlyMap<string, Job> | null>(null);
   useEffect(() => {
@@ -56,12 +59,13 @@ export function useShell(): void {
   }, [list, t]);
 }
 
-function shellWords(t: TFunction) {
+function shellWords(t: TFunction, unsavedEdits: boolean): ShellWords {
+  const about = unsavedEdits ? "edits" : "renders";
   return {
-    quitQuestion: t("app.quit.question"),
-    quitDetail: t("app.quit.detail"),
-    keepRunning: t("app.quit.keepRunning"),
-    stopAndQuit: t("app.quit.stopAndQuit"),
+    quitQuestion: t(`app.quit.${about}.question`),
+    quitDetail: t(`app.quit.${about}.detail`),
+    keepRunning: t(`app.quit.${about}.keepRunning`),
+    stopAndQuit: t(`app.quit.${about}.stopAndQuit`),
     cancel: t("common.cancel"),
     open: t("app.quit.open"),
     quit: t("app.quit.quit"),

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { newDocument } from "../../../electron/contract/document/new-document.ts";
 import { toasts } from "../ui/toasts.ts";
 import { createSession, type EditorSession } from "./editor-session.ts";
-import { addSession, leaveSession, returnToSession, waitsForServer } from "./left-sessions.ts";
+import { addSession, leaveSession, returnToSession, unsavedWork, waitsForServer } from "./left-sessions.ts";
 import type { SaveOutcome } from "./project-saver.ts";
 
 const document = newDocument({ id: "p", name: "Project", audioTrackId: "t", audioTrackName: "Voice 1", baseSeed: 1 });
@@ -84,11 +84,12 @@ test.each<[string, SaveOutcome]>([
   mark(session, "a");
   leaveSession(session);
   await answer(outcome);
-  expect([ended(), waitsForServer(), toasts.getState().list.length]).toEqual([false, true, 1]);
+  expect([ended(), waitsForServer(), unsavedWork.getState().waiting, toasts.getState().list.length]).toEqual([false, true, true, 1]);
   expect(returnToSession("p")).toBe(session);
   session.editor.resolveConflict("theirs");
   session.editor.retrySaving();
   await answer({ kind: "saved", revision: 10 });
+  expect(unsavedWork.getState().waiting).toBe(false);
   leaveSession(session);
   expect(ended()).toBe(true);
 });

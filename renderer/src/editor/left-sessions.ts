@@ -1,4 +1,5 @@
 import i18next from "i18next";
+import { createStore } from "zustand/vanilla";
 import { navigate } from "../app/navigation.ts";
 import { showToast } from "../ui/toasts.ts";
 import type { EditorSession } from "./editor-session.ts";
@@ -8,10 +9,21 @@ const open = new Set<EditorSession>();
 /** Left ones, by their project. */
 const left = new Map<string, { readonly session: EditorSession; readonly forget: () => void }>();
 
+/** Whether edits wait for more than the answer to come: the server is away, or the user has to settle something. */
+export const unsavedWork = createStore(() => ({ waiting: false }));
+
 const stateOf = ({ editor }: EditorSession) => editor.store.getState();
 
 export function addSession(session: EditorSession): void {
   open.add(session);
+  session.editor.store.subscribe((state, before) => {
+    if (state.saving !== before.saving) tellWaiting();
+  });
+}
+
+function tellWaiting(): void {
+  const waiting = [...open].some((session) => !["saved", "saving"].includes(stateOf(session).saving.kind));
+  if (waiting !== unsavedWork.getState().waiting) unsavedWork.setState({ waiting });
 }
 
 /** Whether edits of any project still wait for the server. */
@@ -23,6 +35,7 @@ export function waitsForServer(): boolean {
 export function endSession(session: EditorSession): void {
   open.delete(session);
   session.dispose();
+  tellWaiting();
 }
 
 /** The screen of a session was left: the session ends when the server has all of its edits. */
