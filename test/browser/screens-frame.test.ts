@@ -92,12 +92,16 @@ describe("commands", () => {
 
 describe("the whole page", () => {
   test("changes language and theme at once and remembers them", async ({ openPage, studio }) => {
+    const client = await connectTo(await studio.newLink());
+    onTestFinished(client.close);
     const page = await openPage({ colorScheme: "dark" });
     await page.goto(`${studio.origin}/#/settings`);
     await page.getByRole("radio", { name: "中文" }).click();
     await page.getByRole("heading", { name: "设置" }).waitFor();
     await page.getByRole("radio", { name: "浅色" }).click();
     await page.locator("html[lang=zh][data-theme=light]").waitFor();
+    // The page shows it before the server has it.
+    await expect.poll(async () => client.rpc.settings.get()).toMatchObject({ language: "zh", theme: "light" });
     await page.reload();
     await page.getByRole("heading", { name: "设置" }).waitFor();
     expect(await page.locator("html").getAttribute("data-theme")).toBe("light");
