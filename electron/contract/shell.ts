@@ -86,7 +86,7 @@ export interface ShellActivity {
   readonly runningJobs: number;
   /** Of what runs, 0 to 1; null when nothing runs. */
   readonly progress: number | null;
-  /** Whether edits wait for a server that does not answer. */
+  /** Whether edits wait for a server that does not answer or has refused them. */
   readonly unsavedEdits: boolean;
   /** The question before quitting while something runs or waits, in the user's language. */
   readonly words: ShellWords;

@@ -19,7 +19,7 @@ export interface AppDialogProps {
 
 const DIALOGS: Readonly<Record<AppDialog, ComponentType<AppDialogProps>>> = { palette: Palette, shortcuts: ShortcutSheet, diagnostics: Diagnostics, projects: ProjectsDialog, about: About };
 
-/** The dialogs of `dialogs.ts`, loaded when they are opened. */
+/** The dialogs of `dialogs.ts`, each a part of its own. */
 export function AppDialogs() {
   const dialog = useStore(openDialog, (state) => state.dialog);
   const Shown = dialog === null ? null : DIALOGS[dialog];
