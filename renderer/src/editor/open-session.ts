@@ -13,13 +13,13 @@ const RETRY_MILLISECONDS = 1_000;
 
 /**
  * Opens a project, as it was left if edits still wait for the server, and keeps it in step with the server until the session ends.
- * @param signal no longer waits for the server to open it
+ * @param signal gives up waiting for the server to open it; once it is open, it has no effect
  * @throws a typed error of the contract, or a failed connection: `faultOf` makes it readable.
  */
-export async function openSession(projectId: string, signal: AbortSignal): Promise<EditorSession> {
+export async function openSession(projectId: string, signal?: AbortSignal): Promise<EditorSession> {
   const leftBefore = returnToSession(projectId);
   if (leftBefore !== null) return leftBefore;
-  const opened = await client.projects.open({ kind: "id", projectId }, { signal });
+  const opened = await client.projects.open({ kind: "id", projectId }, signal === undefined ? {} : { signal });
   const windowId = newId();
   const session = createSession(projectId, opened, storageOf(projectId, windowId));
   const ended = new AbortController();

@@ -21,7 +21,6 @@ export interface DraftProject {
 interface Held {
   readonly projectId: string;
   readonly session: EditorSession;
-  readonly abort: AbortController;
 }
 
 /**
@@ -36,7 +35,7 @@ export function useDraft(projectId: string | null): DraftProject {
   const madeHere = useRef<string | null>(null);
 
   const hold = useCallback((next: Held | null) => {
-    if (holder.current !== null && holder.current !== next) letGo(holder.current);
+    if (holder.current !== null && holder.current !== next) leaveSession(holder.current.session);
     holder.current = next;
     setHeld(next);
   }, []);
@@ -51,16 +50,14 @@ export function useDraft(projectId: string | null): DraftProject {
           return;
         }
         setFault(null);
-        hold({ projectId, session, abort });
+        hold({ projectId, session });
       },
       (error: unknown) => {
         if (!abort.signal.aborted) setFault(faultOf(error));
       },
     );
-    return () => {
-      // Once held, the session lives as long as the screen.
-      if (holder.current?.abort !== abort) abort.abort();
-    };
+    // Once held, the session lives as long as the screen.
+    return () => abort.abort();
   }, [projectId, hold]);
 
   useEffect(
@@ -70,7 +67,7 @@ export function useDraft(projectId: string | null): DraftProject {
       if (last === null) return;
       const empty = madeHere.current === last.projectId && isEmpty(last.session.editor.store.getState().history.present);
       if (!empty) {
-        letGo(last);
+        leaveSession(last.session);
         return;
       }
       endSession(last.session);
@@ -86,9 +83,8 @@ export function useDraft(projectId: string | null): DraftProject {
       try {
         const projectId = await createProject(null);
         madeHere.current = projectId;
-        const abort = new AbortController();
-        const session = await openSession(projectId, abort.signal);
-        hold({ projectId, session, abort });
+        const session = await openSession(projectId);
+        hold({ projectId, session });
         navigate({ page: "new", projectId }, { replace: true });
         return session;
       } finally {
@@ -100,9 +96,4 @@ export function useDraft(projectId: string | null): DraftProject {
 
   const session = held?.session ?? null;
   return { session, opening: session === null && projectId !== null && fault === null, fault, ensure };
-}
-
-function letGo({ session, abort }: Held): void {
-  abort.abort();
-  leaveSession(session);
 }
